@@ -1,0 +1,136 @@
+"""What a check is, the one registry of checks, and how a history is judged.
+
+A check is a pure function of a history that returns a `Finding`; its docstring is the sentence that the report
+prints, its name never moves.  A check that raises knows nothing: UNKNOWN.  If the environment failed (a record
+`trouble`), nothing that was seen is a pass or the target's failure: UNKNOWN with that reason.
+"""
+
+import enum
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Final, Literal
+
+from harness.errors import HarnessError
+from harness.history import History
+
+Subject = Literal["server", "client", "path", "both"]
+
+
+class Outcome(enum.IntEnum):
+    """The outcomes of one requirement in one run, in order: the worst of several is their maximum."""
+
+    SKIP = 0
+    PASS = 1
+    UNKNOWN = 2
+    FAIL = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What a check found: what had to be, what was, the records that show it, and how much was judged.
+
+    `measured` counts what the outcome rests on (deliveries, reconnects, users, minutes ...) and any figure that the
+    report shall show; numbers only.
+    """
+
+    outcome: Outcome
+    expected: str
+    actual: str
+    evidence: tuple[str, ...] = ()
+    measured: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """A named, registered check. `requirements` are ids of the catalogue; `subject` says who is judged."""
+
+    name: str
+    requirements: tuple[str, ...]
+    level: str
+    subject: Subject
+    sentence: str
+    function: Callable[[History], Finding]
+
+    @property
+    def family(self) -> str:
+        return self.name.partition(".")[0]
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """A check's finding on one history, as it stands in verdicts.json."""
+
+    check: str
+    requirements: tuple[str, ...]
+    level: str
+    subject: Subject
+    outcome: Outcome
+    expected: str
+    actual: str
+    evidence: tuple[str, ...]
+    measured: Mapping[str, float]
+
+
+REGISTRY: Final[dict[str, Check]] = {}
+
+
+def check(
+    name: str, *requirements: str, subject: Subject = "both", level: str = "MUST"
+) -> Callable[[Callable[[History], Finding]], Callable[[History], Finding]]:
+    """Register a function as the check `name` ("family.rule") for these requirement ids."""
+
+    def note(function: Callable[[History], Finding]) -> Callable[[History], Finding]:
+        sentence = " ".join((function.__doc__ or "").split("\n\n")[0].split())
+        if not sentence or name in REGISTRY and REGISTRY[name].function.__module__ != function.__module__:
+            raise HarnessError(f"check {name} needs a docstring and a name of its own")
+        REGISTRY[name] = Check(name, requirements, level, subject, sentence, function)
+        return function
+
+    return note
+
+
+def passed(expected: str, actual: str, evidence: Iterable[str] = (), **measured: float) -> Finding:
+    return Finding(Outcome.PASS, expected, actual, tuple(evidence), measured)
+
+
+def failed(expected: str, actual: str, evidence: Iterable[str] = (), **measured: float) -> Finding:
+    return Finding(Outcome.FAIL, expected, actual, tuple(evidence), measured)
+
+
+def unknown(expected: str, actual: str, evidence: Iterable[str] = (), **measured: float) -> Finding:
+    return Finding(Outcome.UNKNOWN, expected, actual, tuple(evidence), measured)
+
+
+def skipped(reason: str, **measured: float) -> Finding:
+    return Finding(Outcome.SKIP, "", reason, (), measured)
+
+
+def judge(history: History, checks: Iterable[Check] | None = None) -> list[Verdict]:
+    """Every check's verdict on this history, in the order of their names."""
+    troubles = [str(record["reason"]) for record in history.of("trouble")]
+    chosen = sorted(REGISTRY.values() if checks is None else checks, key=lambda one: one.name)
+    return [_verdict(one, _safely(one, history), troubles) for one in chosen]
+
+
+def _safely(one: Check, history: History) -> Finding:
+    try:
+        return one.function(history)
+    except Exception as exc:  # whatever a check stumbles over, it is our trouble and never the target's
+        return unknown("the check judges this history", f"the check raised {type(exc).__name__}: {exc}")
+
+
+def _verdict(one: Check, found: Finding, troubles: list[str]) -> Verdict:
+    if troubles and found.outcome is not Outcome.SKIP:
+        found = unknown(
+            found.expected, f"the environment failed: {troubles[0]} (saw: {found.actual})", found.evidence
+        )
+    return Verdict(
+        one.name, one.requirements, one.level, one.subject,
+        found.outcome, found.expected, found.actual, found.evidence[:20], found.measured,
+    )  # fmt: skip
+
+
+def worst(outcomes: Iterable[Outcome]) -> Outcome:
+    """The outcome of a whole: nothing judged is UNKNOWN."""
+    top = max(outcomes, default=Outcome.SKIP)
+    return Outcome.UNKNOWN if top is Outcome.SKIP else top

@@ -1,0 +1,129 @@
+"""Clients under test: one file each, and the seam through which a run drives them and they say what they saw.
+
+A client is a module with
+
+    CAPABILITIES: frozenset[str]                       # what it declares beyond the standard; may be empty
+    async def subscribe(session: Session) -> None      # one subscriber; returns when it has given up for good
+
+A run closes a subscriber by cancelling that coroutine; a client with a `close()` of its own calls it in `finally`.
+`session` carries the URL, the headers (the token is among them) and the options; its methods record what the client
+saw.  Only `opened` and `event` are needed; whatever else a client can tell makes more checks able to judge it.
+"""
+
+import random
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from harness import testevent
+from harness.history import Writer, redact_headers
+
+LONGEST_TEXT = 512
+
+
+@dataclass(slots=True)
+class Session:
+    """One subscriber as its client sees it.
+
+    `headers` carry the token; `options` are the scenario's for this client (seconds as float); `fresh_token` gives a
+    new Authorization header value where the target can mint one; `rng` is seeded by the run.
+    """
+
+    sub: str
+    user: str
+    url: str
+    headers: Mapping[str, str]
+    writer: Writer
+    options: Mapping[str, Any] = field(default_factory=dict)
+    fresh_token: Callable[[], Awaitable[str]] | None = None
+    rng: random.Random = field(default_factory=random.Random)
+    number: int = -1
+    is_open: bool = False
+    seen: dict[str, int] = field(default_factory=dict)
+    on_event: Callable[[str, str, str], None] | None = None
+
+    def attempt(self, last_event_id: str | None = None) -> None:
+        """A request is about to be made, with this Last-Event-ID header (None: without)."""
+        self.number += 1
+        self._record("attempt", last_event_id=last_event_id)
+
+    def response(self, status: int, headers: Mapping[str, str]) -> None:
+        """A response head came."""
+        self._record("response", status=status, headers=redact_headers(headers.items(), self.user))
+
+    def opened(self) -> None:
+        """The stream is announced as open."""
+        if self.number < 0:
+            self.number = 0
+        self.is_open = True
+        self._record("open")
+
+    def event(self, *, id: str, type: str, data: str) -> None:
+        """An event was dispatched."""
+        told = testevent.read(data)
+        if told is None:
+            self._record("event", id=id, type=type, data=data[:LONGEST_TEXT], size=len(data))
+        else:
+            self._record(
+                "event", id=id, type=type, channel=told.channel, owner=told.owner, epoch=told.epoch,
+                seq=told.seq, at=told.at, intact=told.intact, digest=told.digest,
+                **({"body": told.body} if len(data) <= LONGEST_TEXT * 4 else {"size": len(data)}),
+            )  # fmt: skip
+            self.seen[told.channel] = told.seq
+        if self.on_event is not None:
+            self.on_event(id, type, data)
+
+    def comment(self, text: str) -> None:
+        self._record("comment", text=text[:LONGEST_TEXT])
+
+    def retry(self, retry_ms: int) -> None:
+        self._record("retry", retry_ms=retry_ms)
+
+    def id_only(self, id: str) -> None:
+        """A block without data set the last event ID."""
+        self._record("id", id=id[:LONGEST_TEXT])
+
+    def ignored(self, line: bytes, reason: str) -> None:
+        """A line was ignored as the standard demands (unknown field, NUL in an id, retry that is no number ...)."""
+        self._record("ignored", line=line[:LONGEST_TEXT].decode("utf-8", "backslashreplace"), reason=reason)
+
+    def error(self, reason: str) -> None:
+        """The error signal that a user of this client would get."""
+        self._record("error", reason=reason[:LONGEST_TEXT])
+
+    def ended(self, reason: str, **counts: int) -> None:
+        """A connection ended; `counts` may carry bytes, torn (bytes of an unfinished block), invalid_utf8."""
+        self.is_open = False
+        self._record("end", reason=reason[:LONGEST_TEXT], **counts)
+
+    def waiting(self, delay: float, reason: str) -> None:
+        """The next attempt will be made after `delay` seconds."""
+        self._record("wait", delay=delay, reason=reason[:LONGEST_TEXT])
+
+    def state(self, state: str, reason: str = "") -> None:
+        self._record("state", state=state, reason=reason[:LONGEST_TEXT])
+
+    def _record(self, what: str, **data: Any) -> None:
+        if what in (
+            "attempt",
+            "response",
+            "open",
+            "event",
+            "comment",
+            "retry",
+            "id",
+            "ignored",
+            "error",
+            "end",
+            "wait",
+        ):
+            data["attempt"] = self.number
+        self.writer.write(f"sub.{what}", sub=self.sub, **data)
+
+
+class Client(Protocol):
+    """What a client module offers."""
+
+    CAPABILITIES: frozenset[str]
+
+    async def subscribe(self, session: Session) -> None: ...

@@ -1,0 +1,255 @@
+"""Evidence: records, the file they are appended to, and the history that checks read.
+
+Every process of a run appends to a file of its own, one JSON object a line, one writer a file.  Its first line is
+the header: schema version, role, host, boot id, process id and one pair of clocks (monotonic, wall).  A line that a
+crash tore is dropped, and only the last one can be torn.  `merge` orders the files of one run: files of one boot
+share the monotonic clock; others are placed by wall clock, with an error bar that a check may ask for.
+
+Time is an argument: this module reads no clock.
+"""
+
+import hashlib
+import json
+import re
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final, TypeVar
+
+from harness.errors import HarnessError
+
+T = TypeVar("T")
+
+SCHEMA: Final = 1
+
+# Every kind of record and the fields it must have.  Public and versioned with SCHEMA.
+KINDS: Final[Mapping[str, tuple[str, ...]]] = {
+    "history": ("schema", "role", "host", "boot", "pid", "mono", "wall"),
+    # what was published
+    "published": ("channel", "owner", "epoch", "seq", "id", "type", "digest", "at"),
+    # what the server did
+    "server.start": ("epoch",),
+    "server.stop": ("how",),
+    "server.fault": ("name", "state"),
+    "server.stats": ("open", "slots", "rss", "descriptors", "tasks"),
+    "conn.request": ("conn", "user", "method", "path", "headers", "last_event_id"),
+    "conn.response": ("conn", "status", "headers"),
+    "conn.resumed": ("conn", "after", "replayed", "reset"),
+    "conn.sent": ("conn", "what"),
+    "conn.end": ("conn", "by", "how", "bytes"),
+    "flag.set": ("enabled",),
+    # what the network did
+    "net.fault": ("proxy", "fault", "state"),
+    "net.open": ("proxy", "link"),
+    "net.close": ("proxy", "link", "by", "how", "up", "down"),
+    # what the client saw
+    "sub.start": ("sub", "user", "options"),
+    "sub.attempt": ("sub", "attempt", "last_event_id"),
+    "sub.response": ("sub", "attempt", "status", "headers"),
+    "sub.open": ("sub", "attempt"),
+    "sub.event": ("sub", "attempt", "id", "type"),
+    "sub.comment": ("sub", "attempt"),
+    "sub.retry": ("sub", "attempt", "retry_ms"),
+    "sub.id": ("sub", "attempt", "id"),
+    "sub.ignored": ("sub", "attempt", "line", "reason"),
+    "sub.error": ("sub", "attempt", "reason"),
+    "sub.end": ("sub", "attempt", "reason"),
+    "sub.wait": ("sub", "attempt", "delay", "reason"),
+    "sub.state": ("sub", "state"),
+    "sub.close": ("sub",),
+    "sub.closed": ("sub", "reason"),
+    # what the run did
+    "step": ("step", "state"),
+    "probe": ("name", "status", "headers"),
+    "drain": ("state",),
+    "meter": ("label", "role", "rss", "descriptors", "sockets", "tasks"),
+    "lag": ("worst",),
+    "trouble": ("reason",),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One thing that happened: `t` in seconds on the run's monotonic clock, its kind, and the kind's fields.
+
+    `role` is the process that wrote it.
+    """
+
+    t: float
+    kind: str
+    data: Mapping[str, Any]
+    role: str = ""
+
+    def __getitem__(self, name: str) -> Any:
+        return self.data[name]
+
+    def get(self, name: str, default: Any = None) -> Any:
+        return self.data.get(name, default)
+
+
+class Writer:
+    """Appends records to one file; each line reaches the kernel before `write` returns.
+
+    `now` gives monotonic seconds. `header` holds the fields of the kind `history` without the schema.
+    """
+
+    def __init__(self, path: Path, now: Callable[[], float], header: Mapping[str, Any]) -> None:
+        self._now = now
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self._file = path.open("ab", buffering=0)
+        self.write("history", schema=SCHEMA, **header)
+
+    def write(self, kind: str, *, t: float | None = None, **data: Any) -> None:
+        """Append one record; `t` defaults to now.  A closed writer drops it."""
+        missing = [name for name in KINDS[kind] if name not in data]
+        if missing:
+            raise ValueError(f"record {kind} lacks {', '.join(missing)}")
+        if not self._file.closed:
+            line = {"t": round(self._now() if t is None else t, 6), "kind": kind, **data}
+            self._file.write(json.dumps(line, separators=(",", ":"), default=str).encode() + b"\n")
+
+    def close(self) -> None:
+        self._file.close()
+
+
+@dataclass(frozen=True, slots=True)
+class History:
+    """The records of one run in the order of time.
+
+    `header` is the runner's header: scenario, target, promises, client, seed, versions.  `clock_error` in seconds
+    bounds how wrong the order between records of different hosts can be (0 on one host).
+    """
+
+    records: tuple[Record, ...]
+    header: Mapping[str, Any] = field(default_factory=dict)
+    clock_error: float = 0.0
+    _memo: dict[str, Any] = field(default_factory=dict, compare=False, repr=False)
+
+    def __iter__(self) -> Iterator[Record]:
+        return iter(self.records)
+
+    def of(self, *kinds: str) -> list[Record]:
+        """All records of these kinds, in order."""
+        if len(kinds) == 1:
+            return self._by_kind().get(kinds[0], [])
+        return [record for record in self.records if record.kind in kinds]
+
+    def memo(self, key: str, build: Callable[["History"], T]) -> T:
+        """What `build` makes of this history, made once."""
+        if key not in self._memo:
+            self._memo[key] = build(self)
+        value: T = self._memo[key]
+        return value
+
+    @property
+    def start(self) -> float:
+        return self.records[0].t if self.records else 0.0
+
+    @property
+    def end(self) -> float:
+        return self.records[-1].t if self.records else 0.0
+
+    def _by_kind(self) -> Mapping[str, list[Record]]:
+        def index(history: "History") -> Mapping[str, list[Record]]:
+            kinds: dict[str, list[Record]] = defaultdict(list)
+            for record in history.records:
+                kinds[record.kind].append(record)
+            return kinds
+
+        return self.memo("kinds", index)
+
+
+def read(path: Path) -> list[Record]:
+    """The records of one file, its header first; a torn last line is dropped.
+
+    Raises HarnessError if the file is no history or of a schema version that this code does not know.
+    """
+    lines = path.read_bytes().split(b"\n")
+    records = []
+    for number, line in enumerate(lines, 1):
+        if not line:
+            continue
+        try:
+            data = json.loads(line)
+            records.append(Record(data.pop("t"), data.pop("kind"), data))
+        except (ValueError, KeyError, AttributeError) as exc:
+            if number == len(lines):
+                break
+            raise HarnessError(f"{path} line {number} is no record; give a history.jsonl of a run") from exc
+    if not records or records[0].kind != "history":
+        raise HarnessError(f"{path} has no header; give a history.jsonl of a run")
+    _know(records, path)
+    return records
+
+
+def _know(records: Iterable[Record], path: Path) -> None:
+    for record in records:
+        if record.kind == "history" and record.get("schema") != SCHEMA:
+            raise HarnessError(
+                f"{path} has schema version {record.get('schema')!r} and this sse-harness knows {SCHEMA}; "
+                "judge it with the version that wrote it"
+            )
+
+
+def merge(parts: Iterable[list[Record]]) -> History:
+    """One history of several files' records; the part whose role is `run` leads and gives the header and clock."""
+    ordered = sorted(parts, key=lambda part: part[0]["role"] != "run")
+    if not ordered:
+        return History(())
+    lead = ordered[0][0]
+    error = 0.0
+    merged: list[Record] = []
+    for part in ordered:
+        head = part[0]
+        shift = 0.0
+        if head["boot"] != lead["boot"]:
+            shift = (head["wall"] - head["mono"]) - (lead["wall"] - lead["mono"])
+            error = max(error, float(head.get("wall_error", 0.05)) + float(lead.get("wall_error", 0.05)))
+        merged += [Record(record.t + shift, record.kind, record.data, head["role"]) for record in part]
+    first, *rest = merged
+    return History((first, *sorted(rest, key=lambda record: record.t)), lead.data, error)
+
+
+def save(history: History, path: Path) -> None:
+    """Write a merged history as one file, each record with the role of the process it came from."""
+    with path.open("w", encoding="utf-8") as out:
+        for record in history.records:
+            line = {"t": record.t, "kind": record.kind, "role": record.role, **record.data}
+            out.write(json.dumps(line, separators=(",", ":")) + "\n")
+
+
+def load(path: Path) -> History:
+    """A merged history from the file that `save` wrote (or a single part)."""
+    records = read(path)
+    role = records[0]["role"]
+    kept = [Record(r.t, r.kind, r.data, r.get("role", role)) for r in records]
+    heads = [record for record in kept if record.kind == "history"]
+    error = max(
+        (float(h.get("wall_error", 0.05)) * 2 for h in heads if h["boot"] != heads[0]["boot"]), default=0.0
+    )
+    return History(tuple(kept), heads[0].data, error)
+
+
+_QUERY_TOKEN = re.compile(r"(access_token=)([^&#\s]*)")
+
+
+def fingerprint(token: str, user: str | None) -> str:
+    """What stands in a record for a token: its user and eight hex digits of its SHA-256."""
+    return f"{user or '?'}:{hashlib.sha256(token.encode()).hexdigest()[:8]}"
+
+
+def redact_url(url: str, user: str | None) -> str:
+    """The URL or path with the value of `access_token` replaced by its fingerprint."""
+    return _QUERY_TOKEN.sub(lambda match: match[1] + fingerprint(match[2], user), url)
+
+
+def redact_headers(headers: Iterable[tuple[str, str]], user: str | None) -> dict[str, str]:
+    """Headers by lower-case name, those that carry secrets replaced by a fingerprint."""
+    plain = {}
+    for name, value in headers:
+        name = name.lower()
+        if name in ("authorization", "cookie", "set-cookie", "proxy-authorization"):
+            value = fingerprint(value.rpartition(" ")[2] if name == "authorization" else value, user)
+        plain[name] = redact_url(value, user)
+    return plain

@@ -1,0 +1,161 @@
+"""A scenario: who subscribes, what is published, what the nemesis does, and which checks must be able to judge it.
+
+Everything here is data; `harness.run` executes it.  Durations are seconds; a step's `beats` are multiples of the
+target's heartbeat, so one scenario fits a server with heartbeats of 1 s and one of 30 s.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from harness.faults import Toxic
+
+
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """Let time pass: `seconds` plus `beats` heartbeats of the target."""
+
+    seconds: float = 0.0
+    beats: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class AwaitOpen:
+    """Wait until every live subscriber is open (bounded by `seconds` + `beats`; what is missing is for the checks)."""
+
+    seconds: float = 10.0
+    beats: float = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class Burst:
+    """Publish `count` events at once to every user's channel ("each"), to all ("all") or to both ("both")."""
+
+    count: int
+    to: Literal["each", "all", "both"] = "both"
+
+
+@dataclass(frozen=True, slots=True)
+class Network:
+    """Add a toxic, remove one, disable or enable the proxy, or heal everything."""
+
+    act: Literal["add", "remove", "disable", "enable", "heal"]
+    toxic: Toxic | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class StreamFault:
+    """A fault of the server's own stream, by name (mock only): for the next `attempts` connections, or live."""
+
+    name: str
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Drop:
+    """The server ends every live stream: FIN, RST, or silence (it stops sending and keeps the connection)."""
+
+    how: Literal["fin", "rst", "silence"]
+
+
+@dataclass(frozen=True, slots=True)
+class Restart:
+    """The server restarts: gracefully, or by a crash; it stays away for `down` seconds."""
+
+    how: Literal["graceful", "crash"]
+    down: float = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class Flag:
+    """Set the feature flag for everybody."""
+
+    enabled: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Open:
+    """`count` more subscribers of user number `user`, named `label`-0, `label`-1 ...; `ttl` is their token's life."""
+
+    label: str
+    user: int = 0
+    count: int = 1
+    ttl: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Close:
+    """Close every subscriber whose name starts with `label` ("" = all)."""
+
+    label: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Churn:
+    """`cycles` times: open `parallel` subscribers of their own users and close them; every other cycle they are
+    closed while still connecting.  A meter is read after each cycle."""
+
+    cycles: int
+    parallel: int = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Probe:
+    """One request of the harness's own to the stream's URL, read for at most a second.
+
+    `token` says what it carries: a good one, none, an expired one, a forged one, a truncated one.
+    """
+
+    name: str
+    token: Literal["good", "none", "expired", "forged", "truncated"] = "good"
+    method: str = "GET"
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Meter:
+    """Read memory, descriptors, sockets and tasks of the client's process and of the server."""
+
+    label: str
+
+
+Step = (
+    Wait
+    | AwaitOpen
+    | Burst
+    | Network
+    | StreamFault
+    | Drop
+    | Restart
+    | Flag
+    | Open
+    | Close
+    | Churn
+    | Probe
+    | Meter
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scenario:
+    """One scenario. Its module's docstring says what is asked and what is expected.
+
+    users, streams: so many users, each with so many subscribers, open before the first step.
+    rate: events per second of the background publisher, alternating over all users' channels and `all`; 0 = none.
+    steps: executed in order; then everything is healed, a sentinel is published per channel and awaited (drain).
+    checks: names or families that this scenario must be able to judge. needs: capabilities of target and client
+    without which it is skipped, e.g. "publish", "restart", "flag", "mock".
+    server: settings of the mock (others keep their own). client: options of the client, where it declares them.
+    drain: seconds to wait for the sentinels. limit: the whole run ends by itself after so many seconds + beats * 10.
+    """
+
+    checks: tuple[str, ...]
+    users: int = 1
+    streams: int = 1
+    rate: float = 0.0
+    steps: tuple[Step, ...] = ()
+    needs: frozenset[str] = frozenset({"publish"})
+    server: Mapping[str, Any] = field(default_factory=dict)
+    client: Mapping[str, Any] = field(default_factory=dict)
+    drain: float = 8.0
+    limit: float = 60.0
