@@ -121,9 +121,7 @@ def _safely(one: Check, history: History) -> Finding:
 
 def _verdict(one: Check, found: Finding, troubles: list[str]) -> Verdict:
     if troubles and found.outcome is not Outcome.SKIP:
-        found = unknown(
-            found.expected, f"the environment failed: {troubles[0]} (saw: {found.actual})", found.evidence
-        )
+        found = unknown(found.expected, f"the environment failed: {troubles[0]} (saw: {found.actual})", found.evidence)
     return Verdict(
         one.name, one.requirements, one.level, one.subject,
         found.outcome, found.expected, found.actual, found.evidence[:20], found.measured,

@@ -225,9 +225,7 @@ def load(path: Path) -> History:
     role = records[0]["role"]
     kept = [Record(r.t, r.kind, r.data, r.get("role", role)) for r in records]
     heads = [record for record in kept if record.kind == "history"]
-    error = max(
-        (float(h.get("wall_error", 0.05)) * 2 for h in heads if h["boot"] != heads[0]["boot"]), default=0.0
-    )
+    error = max((float(h.get("wall_error", 0.05)) * 2 for h in heads if h["boot"] != heads[0]["boot"]), default=0.0)
     return History(tuple(kept), heads[0].data, error)
 
 

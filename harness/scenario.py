@@ -6,9 +6,15 @@ target's heartbeat, so one scenario fits a server with heartbeats of 1 s and one
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 from harness.faults import Toxic
+
+# The product's laws at a pace that fits a test run; the figures are in every history.
+FAST_SERVER: Final[Mapping[str, Any]] = {"heartbeat": 1.0, "retry_ms": 300}
+FAST_CLIENT: Final[Mapping[str, Any]] = {
+    "policy": "resilient", "reconnection_time": 0.3, "backoff_base": 0.25, "backoff_cap": 4.0, "stable_after": 1.0,
+}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,12 +81,16 @@ class Flag:
 
 @dataclass(frozen=True, slots=True)
 class Open:
-    """`count` more subscribers of user number `user`, named `label`-0, `label`-1 ...; `ttl` is their token's life."""
+    """`count` more subscribers of user number `user`, named `label`-0, `label`-1 ...; `ttl` is their token's life.
+
+    With `beyond_limit` there are as many as the target's limit per user plus that number.
+    """
 
     label: str
     user: int = 0
     count: int = 1
     ttl: float | None = None
+    beyond_limit: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,10 +103,11 @@ class Close:
 @dataclass(frozen=True, slots=True)
 class Churn:
     """`cycles` times: open `parallel` subscribers of their own users and close them; every other cycle they are
-    closed while still connecting.  A meter is read after each cycle."""
+    closed while still connecting.  A meter `label:number` is read after each cycle."""
 
     cycles: int
     parallel: int = 4
+    label: str = "cycle"
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +118,7 @@ class Probe:
     """
 
     name: str
-    token: Literal["good", "none", "expired", "forged", "truncated"] = "good"
+    token: Literal["good", "none", "expired", "forged", "truncated"] = "good"  # noqa: S105 - a kind, no secret
     method: str = "GET"
     headers: Mapping[str, str] = field(default_factory=dict)
 
@@ -119,21 +130,7 @@ class Meter:
     label: str
 
 
-Step = (
-    Wait
-    | AwaitOpen
-    | Burst
-    | Network
-    | StreamFault
-    | Drop
-    | Restart
-    | Flag
-    | Open
-    | Close
-    | Churn
-    | Probe
-    | Meter
-)
+Step = Wait | AwaitOpen | Burst | Network | StreamFault | Drop | Restart | Flag | Open | Close | Churn | Probe | Meter
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -155,7 +152,7 @@ class Scenario:
     rate: float = 0.0
     steps: tuple[Step, ...] = ()
     needs: frozenset[str] = frozenset({"publish"})
-    server: Mapping[str, Any] = field(default_factory=dict)
-    client: Mapping[str, Any] = field(default_factory=dict)
+    server: Mapping[str, Any] = field(default_factory=lambda: FAST_SERVER)
+    client: Mapping[str, Any] = field(default_factory=lambda: FAST_CLIENT)
     drain: float = 8.0
     limit: float = 60.0

@@ -25,8 +25,8 @@ LONGEST_TEXT = 512
 class Session:
     """One subscriber as its client sees it.
 
-    `headers` carry the token; `options` are the scenario's for this client (seconds as float); `fresh_token` gives a
-    new Authorization header value where the target can mint one; `rng` is seeded by the run.
+    `headers` carry the token; `options` are the scenario's for this client (seconds as float); `fresh_token` gives
+    headers with a new token where the target has one; `rng` is seeded by the run.
     """
 
     sub: str
@@ -35,12 +35,11 @@ class Session:
     headers: Mapping[str, str]
     writer: Writer
     options: Mapping[str, Any] = field(default_factory=dict)
-    fresh_token: Callable[[], Awaitable[str]] | None = None
+    fresh_token: Callable[[], Awaitable[Mapping[str, str]]] | None = None
     rng: random.Random = field(default_factory=random.Random)
     number: int = -1
     is_open: bool = False
-    seen: dict[str, int] = field(default_factory=dict)
-    on_event: Callable[[str, str, str], None] | None = None
+    sentinels: set[str] = field(default_factory=set)
 
     def attempt(self, last_event_id: str | None = None) -> None:
         """A request is about to be made, with this Last-Event-ID header (None: without)."""
@@ -69,9 +68,8 @@ class Session:
                 seq=told.seq, at=told.at, intact=told.intact, digest=told.digest,
                 **({"body": told.body} if len(data) <= LONGEST_TEXT * 4 else {"size": len(data)}),
             )  # fmt: skip
-            self.seen[told.channel] = told.seq
-        if self.on_event is not None:
-            self.on_event(id, type, data)
+            if type == "sentinel" and told.intact:
+                self.sentinels.add(told.digest)
 
     def comment(self, text: str) -> None:
         self._record("comment", text=text[:LONGEST_TEXT])

@@ -1,0 +1,224 @@
+"""Who injects and heals: executes a scenario's steps one after another and records each, begin and end.
+
+`step` records carry the step's own words (`step`: the type's name in lower case, and its fields) and `state`
+"begin" or "end".  Whatever a step broke, `heal` mends it before the drain.
+"""
+
+import asyncio
+import itertools
+import time
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any, Final, assert_never
+
+import httpx
+
+from harness import meters
+from harness.crowd import Crowd
+from harness.history import Writer, redact_headers
+from harness.proxy import Proxy
+from harness.scenario import (
+    AwaitOpen,
+    Burst,
+    Churn,
+    Close,
+    Drop,
+    Flag,
+    Meter,
+    Network,
+    Open,
+    Probe,
+    Restart,
+    Step,
+    StreamFault,
+    Wait,
+)  # fmt: skip
+from harness.servers import Server
+
+SETTLE: Final = 4.0
+FORGED: Final = "eyJ1c2VyIjoidTAifQ.Zm9yZ2Vk"
+
+
+@dataclass(slots=True)
+class Nemesis:
+    """Everything a step can act on. `proxy` is None where the subscribers reach the server directly."""
+
+    server: Server
+    crowd: Crowd
+    proxy: Proxy | None
+    writer: Writer
+    users: tuple[str, ...]
+    beat: float
+    baseline: Mapping[str, int] | None = None
+    faulted: bool = False
+    up: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+    async def play(self, steps: tuple[Step, ...]) -> None:
+        """Execute the steps in order."""
+        for step in steps:
+            await self.act(step)
+
+    async def act(self, step: Step) -> None:
+        words = {"step": type(step).__name__.lower(), **asdict(step)}
+        self.writer.write("step", state="begin", **words)
+        await self._do(step)
+        self.writer.write("step", state="end", **words)
+
+    async def publish_for_ever(self, rate: float) -> None:
+        """Publish `rate` events a second, alternating over every user's channel and `all`, until cancelled."""
+        if not rate:
+            await asyncio.Event().wait()
+        due = time.monotonic()
+        for user in itertools.cycle((*self.users, None)):
+            async with self.up:
+                await self.server.publish(user)
+            due = max(due + 1 / rate, time.monotonic() - 1.0)
+            await asyncio.sleep(max(0.0, due - time.monotonic()))
+
+    async def heal(self) -> None:
+        """Take back every fault: toxics, a disabled proxy, faults and scripts of the server."""
+        if self.proxy is not None:
+            await self.proxy.heal()
+        if self.faulted:
+            await self.server.command("reset")
+            self.faulted = False
+
+    async def _do(self, step: Step) -> None:
+        match step:
+            case Wait():
+                await asyncio.sleep(step.seconds + step.beats * self.beat)
+            case AwaitOpen():
+                await self.crowd.until_open(step.seconds + step.beats * self.beat)
+            case Burst():
+                await self._burst(step)
+            case Network():
+                await self._network(step)
+            case StreamFault():
+                self.faulted = True
+                await self.server.command("fault", name=step.name, **dict(step.parameters))
+            case Drop():
+                await self.server.command("drop", how=step.how)
+            case Restart():
+                async with self.up:
+                    await self.server.command("restart", how=step.how, down=step.down)
+            case Flag():
+                await self.server.command("flag", enabled=step.enabled)
+            case Open():
+                await self._open(step)
+            case Close():
+                await self.crowd.close(step.label)
+            case Churn():
+                await self._churn(step)
+            case Probe():
+                await self._probe(step)
+            case Meter():
+                await self._meter(step.label)
+            case _:
+                assert_never(step)
+
+    async def _burst(self, step: Burst) -> None:
+        if step.to in ("each", "both"):
+            for user in self.users:
+                await self.server.publish(user, step.count)
+        if step.to in ("all", "both"):
+            await self.server.publish(None, step.count)
+
+    async def _network(self, step: Network) -> None:
+        if self.proxy is None:
+            return
+        match step.act:
+            case "add":
+                await self.proxy.add(step.toxic)
+            case "remove":
+                await self.proxy.remove(step.toxic.name)
+            case "disable":
+                await self.proxy.disable()
+            case "enable":
+                await self.proxy.enable()
+            case "heal":
+                await self.proxy.heal()
+
+    async def _open(self, step: Open) -> None:
+        limit = self.server.promises.limit_per_user or 0
+        count = step.count if step.beyond_limit is None else max(1, limit + step.beyond_limit)
+        for number in range(count):
+            await self.crowd.open(f"{step.label}-{number}", self.users[step.user], ttl=step.ttl)
+
+    async def _churn(self, step: Churn) -> None:
+        for cycle in range(step.cycles):
+            for number in range(step.parallel):
+                await self.crowd.open(f"{step.label}-{cycle}-{number}", self.users[number % len(self.users)])
+            if cycle % 2 == 0:
+                await self.crowd.until_open(5.0)
+            else:
+                await asyncio.sleep(0.002 * (cycle % 7))
+            await self.crowd.close(f"{step.label}-{cycle}-")
+            for number in range(step.parallel):
+                del self.crowd.members[f"{step.label}-{cycle}-{number}"]
+            self._read(f"{step.label}:{cycle}", meters.holdings())
+
+    async def _probe(self, step: Probe) -> None:
+        """One request past the proxy; its answer's head, and how many bytes of a stream came within a second."""
+        headers, query = await self._credentials(step)
+        url = self.server.url + (("&" if "?" in self.server.url else "?") + query if query else "")
+        began = time.monotonic()
+        told: dict[str, Any] = {"name": step.name, "token": step.token, "method": step.method}
+        received = 0
+        async with httpx.AsyncClient(timeout=httpx.Timeout(5.0, read=1.0), trust_env=False) as http:
+            try:
+                async with http.stream(
+                    step.method, url, headers={"Accept": "text/event-stream", **headers, **step.headers}
+                ) as answer:
+                    told |= {"status": answer.status_code, "headers": redact_headers(answer.headers.items(), None)}
+                    told["head_after"] = time.monotonic() - began
+                    async with asyncio.timeout(1.0):
+                        async for chunk in answer.aiter_raw():
+                            received += len(chunk)
+            except (TimeoutError, httpx.ReadTimeout):
+                pass
+            except httpx.TransportError as exc:
+                told |= {"error": type(exc).__name__}
+        self.writer.write("probe", **{"status": None, "headers": {}, **told}, bytes=received, began=began)
+
+    async def _credentials(self, step: Probe) -> tuple[dict[str, str], str]:
+        ttl = 1.0 if step.token == "expired" else None
+        admitted = await self.server.admit(self.users[0], ttl)
+        if step.token == "none":
+            return {}, ""
+        headers, query = dict(admitted.headers), admitted.query
+        if step.token == "expired":
+            await asyncio.sleep(1.5)
+        spoiled = {
+            "forged": lambda text: text[:7] + FORGED if text.startswith("Bearer ") else FORGED,
+            "truncated": lambda text: text[:-4],
+        }
+        if step.token in spoiled:
+            headers = {name: spoiled[step.token](value) for name, value in headers.items()}
+            query = "access_token=" + spoiled[step.token](query.partition("=")[2]) if query else ""
+        return headers, query
+
+    async def _meter(self, label: str) -> None:
+        """Read what the client's process and the server hold; wait a bounded while for it to settle first."""
+        settled = await self._settled()
+        if label == "baseline":
+            self.baseline = settled
+        self._read(label, settled)
+        stats = await self.server.stats()
+        if stats is not None:
+            known = {name: stats.get(name) for name in ("open", "slots", "rss", "descriptors", "tasks")}
+            self.writer.write("server.stats", label=label, **known)
+
+    async def _settled(self) -> dict[str, int]:
+        counts = ("descriptors", "sockets", "tasks")
+        held = meters.holdings()
+        until = time.monotonic() + SETTLE
+        while time.monotonic() < until:
+            await asyncio.sleep(0.1)
+            before, held = held, meters.holdings()
+            goal = self.baseline or before
+            if all(held[name] <= goal[name] for name in counts):
+                break
+        return held
+
+    def _read(self, label: str, held: Mapping[str, int]) -> None:
+        self.writer.write("meter", label=label, role="run", **held)

@@ -1,0 +1,295 @@
+"""One run of one scenario, from start to its saved history, in a process of its own; and the verdicts on it.
+
+Phases:
+ 1. resolve    scenario, client and target are loaded; what the run needs and nobody offers makes it a SKIP
+ 2. start      the server (the mock in its own process), the proxy (in its own process), this process's lag ticker
+ 3. subscribe  the scenario's users open their streams, through the proxy
+ 4. steps      the nemesis plays them while the publisher publishes
+ 5. heal       every fault is taken back
+ 6. drain      a sentinel is published per channel and awaited
+ 7. close      every subscriber is closed
+ 8. stop       proxy and server end; the parts of the history are merged into OUT/history.jsonl
+Judging comes later and elsewhere (`judged`), from that file alone.  A server or proxy that dies, a hook that fails, a
+run that exceeds its limit or is interrupted leaves a record `trouble`: then nothing is a pass or a failure.
+"""
+
+import asyncio
+import contextlib
+import json
+import platform
+import signal
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from importlib import metadata
+from pathlib import Path
+from typing import Any, Final
+
+import httpx
+
+from harness import history, locate, meters, testevent
+from harness.clients import Client
+from harness.crowd import Crowd
+from harness.errors import HarnessError
+from harness.history import Writer
+from harness.nemesis import Nemesis
+from harness.proxy import Network, start_network
+from harness.scenario import Scenario
+from harness.servers import ForeignServer, MockServer, Server
+from harness.target import Promises, Target, load_target
+
+DEADLINE_BEATS: Final = 2.5
+PACKAGES: Final = ("starlette", "uvicorn", "uvloop", "httptools", "httpx", "httpcore", "h11", "httpx-sse")
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    """One run: a scenario (NAME or path) with a client and a target file (None: the mock) into the folder `out`.
+
+    `defects` are switches of the mock, `settings` override the scenario's settings of the mock, `options` those of
+    the client; `folders` are the user's own, by room. `label` names the run where it is not the scenario's name.
+    """
+
+    scenario: str
+    out: str
+    client: str = "reference"
+    target: str | None = None
+    seed: int = 1
+    label: str | None = None
+    defects: tuple[str, ...] = ()
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    options: Mapping[str, Any] = field(default_factory=dict)
+    folders: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+
+async def record(job: Job, say: Say) -> Path:
+    """Run the job and return the path of its merged history; `say` is told each phase."""
+    out = Path(job.out)
+    parts = out / "parts"
+    say("start")
+    plan = _resolve(job)
+    writer = meters.open_history(parts / "run.jsonl", "run", **plan.header())
+    try:
+        if not plan.missing:
+            await _watched(plan, writer, parts, say)
+    finally:
+        writer.close()
+    merged = history.merge(history.read(path) for path in sorted(parts.glob("*.jsonl")))
+    history.save(merged, out / "history.jsonl")
+    return out / "history.jsonl"
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """A job with everything it names loaded."""
+
+    job: Job
+    scenario: Scenario
+    question: str
+    client: Client
+    target: Target | None
+    promises: Promises
+    settings: Mapping[str, Any]
+
+    @property
+    def capabilities(self) -> frozenset[str]:
+        return MockServer.offers if self.target is None else self.target.capabilities
+
+    @property
+    def missing(self) -> list[str]:
+        return sorted(self.scenario.needs - self.capabilities - self.client.CAPABILITIES)
+
+    @property
+    def options(self) -> dict[str, Any]:
+        heartbeat = self.promises.heartbeat
+        deadline = {} if heartbeat is None else {"heartbeat_deadline": DEADLINE_BEATS * heartbeat}
+        return {**deadline, **self.scenario.client, **self.job.options}
+
+    def header(self) -> dict[str, Any]:
+        """Everything a check may ask, for the first record of the history."""
+        job = self.job
+        return {
+            "scenario": job.label or Path(job.scenario).stem,
+            "question": self.question,
+            "checks": list(self.scenario.checks),
+            "skipped": f"needs {', '.join(self.missing)}, which neither target nor client offers"
+            if self.missing
+            else None,
+            "seed": job.seed,
+            "target": {"name": "mock" if self.target is None else self.target.name, "own": self.target is None},
+            "promises": self.promises.as_dict(),
+            "capabilities": sorted(self.capabilities),
+            "client": {
+                "name": Path(job.client).stem if job.client.endswith(".py") else job.client,
+                "own": job.client in OWN_CLIENTS,
+                "capabilities": sorted(self.client.CAPABILITIES),
+                "options": self.options,
+            },
+            "users": self.scenario.users,
+            "versions": versions(),
+        }
+
+
+OWN_CLIENTS: Final = ("reference", "reference_spec")
+
+
+def versions() -> dict[str, str]:
+    """Versions of whatever decides a result: this project, Python, and the packages on the path of the bytes."""
+    found = {"python": platform.python_version(), "sse-harness": metadata.version("sse-harness")}
+    for name in PACKAGES:
+        with contextlib.suppress(metadata.PackageNotFoundError):
+            found[name] = metadata.version(name)
+    return found
+
+
+def _resolve(job: Job) -> Plan:
+    from mock_server.settings import load_settings, promises
+
+    folders = {room: [Path(one) for one in paths] for room, paths in job.folders.items()}
+    loaded = locate.load("scenarios", job.scenario, folders.get("scenarios", ()))
+    scenario: Scenario = getattr(loaded, "scenario", loaded)
+    if not isinstance(scenario, Scenario):
+        raise HarnessError(f"{job.scenario} defines no `scenario = Scenario(...)`; add it")
+    client = locate.load("harness.clients", job.client, folders.get("clients", ()))
+    if not hasattr(client, "subscribe") or not hasattr(client, "CAPABILITIES"):
+        raise HarnessError(f"client {job.client!r} lacks CAPABILITIES or `async def subscribe(session)`; add them")
+    question = " ".join((getattr(loaded, "__doc__", None) or "").split("\n\n")[0].split())
+    settings = {**scenario.server, **job.settings} | ({"defects": list(job.defects)} if job.defects else {})
+    target = None if job.target is None else load_target(Path(job.target))
+    promised = promises(load_settings(settings)) if target is None else target.promises
+    return Plan(job, scenario, question, client, target, promised, settings)
+
+
+async def _watched(plan: Plan, writer: Writer, parts: Path, say: Say) -> None:
+    """Run the phases; whatever keeps them from ending is trouble."""
+    loop = asyncio.get_running_loop()
+    phases = asyncio.create_task(_phases(plan, writer, parts, say))
+    interrupted = asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, lambda: (interrupted.set(), phases.cancel()))
+    beat = plan.promises.heartbeat or 1.0
+    limit = plan.scenario.limit + 10 * beat
+    try:
+        async with asyncio.timeout(limit):
+            await phases
+    except TimeoutError:
+        writer.write("trouble", reason=f"the run did not end within its limit of {limit:.0f} s")
+    except asyncio.CancelledError:
+        if not interrupted.is_set():
+            raise
+        writer.write("trouble", reason="the run was interrupted")
+    except (HarnessError, httpx.HTTPError, OSError) as exc:
+        writer.write("trouble", reason=f"{exc or type(exc).__name__}")
+    finally:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.remove_signal_handler(number)
+
+
+async def _phases(plan: Plan, writer: Writer, parts: Path, say: Say) -> None:
+    async with contextlib.AsyncExitStack() as stack:
+        stack.push_async_callback(_cancelled, asyncio.create_task(meters.record_lag(writer), name="lag"))
+        server = await _server(plan, writer, parts)
+        stack.push_async_callback(server.stop)
+        network = await start_network(history=parts / "network.jsonl")
+        stack.push_async_callback(network.stop)
+        nemesis = await _nemesis(plan, writer, server, network)
+        stack.push_async_callback(nemesis.crowd.close)
+        work = asyncio.create_task(_scenario(plan, nemesis, say), name="scenario")
+        watchers = [asyncio.create_task(one) for one in (server.died(), network.died())]
+        try:
+            await asyncio.wait([work, *watchers], return_when=asyncio.FIRST_COMPLETED)
+            if not work.done():
+                dead = next(one for one in watchers if one.done())
+                raise HarnessError(dead.result())
+            await work
+        finally:
+            for task in (work, *watchers):
+                await _cancelled(task)
+        say("stop")
+
+
+async def _server(plan: Plan, writer: Writer, parts: Path) -> Server:
+    if plan.target is not None:
+        return ForeignServer(plan.target, writer)
+    return await MockServer.start(parts / "server.jsonl", plan.settings)
+
+
+async def _nemesis(plan: Plan, writer: Writer, server: Server, network: Network) -> Nemesis:
+    upstream = httpx.URL(server.url)
+    proxy = (
+        await network.proxy("stream", f"{upstream.host}:{upstream.port or 80}") if upstream.scheme == "http" else None
+    )
+    crowd = Crowd(
+        client=plan.client, server=server, writer=writer, options=plan.options, seed=plan.job.seed,
+        address=None if proxy is None else proxy.listen, tagged=server.own,
+    )  # fmt: skip
+    users = tuple(server.users(plan.scenario.users))
+    return Nemesis(server, crowd, proxy, writer, users, plan.promises.heartbeat or 1.0)
+
+
+async def _scenario(plan: Plan, nemesis: Nemesis, say: Say) -> None:
+    say("subscribe")
+    for user in nemesis.users:
+        for number in range(plan.scenario.streams):
+            await nemesis.crowd.open(f"{user}-{number}", user)
+    await nemesis.crowd.until_open(10.0 + 2 * nemesis.beat)
+    say("steps")
+    publisher = asyncio.create_task(nemesis.publish_for_ever(plan.scenario.rate), name="publisher")
+    steps = asyncio.create_task(nemesis.play(plan.scenario.steps), name="steps")
+    try:
+        await asyncio.wait([publisher, steps], return_when=asyncio.FIRST_COMPLETED)
+        if not steps.done():
+            await publisher
+        await steps
+    finally:
+        await _cancelled(publisher)
+        await _cancelled(steps)
+    say("drain")
+    await nemesis.heal()
+    await drain(nemesis, plan.scenario.drain + 2 * nemesis.beat)
+    say("close")
+    await nemesis.crowd.close()
+
+
+async def drain(nemesis: Nemesis, seconds: float) -> None:
+    """Publish a sentinel on every channel that somebody still listens to, and wait until it has been dispatched."""
+    crowd, writer = nemesis.crowd, nemesis.writer
+    await crowd.until_open(seconds)
+    writer.write("drain", state="begin", alive=[one.session.sub for one in crowd.live()])
+    users = sorted({one.session.user for one in crowd.live()})
+    if not users or "publish" not in nemesis.server.capabilities:
+        writer.write("drain", state="end", timed_out=False, missing=[])
+        return
+    digests = {}
+    for user in (*users, None):
+        [digests[testevent.channel_of(user)]] = await nemesis.server.publish(user, 1, "sentinel")
+    channels = {user: (testevent.channel_of(user), testevent.ALL) for user in users}
+    missing = await crowd.drain(digests, channels, seconds)
+    writer.write("drain", state="end", timed_out=bool(missing), missing=missing)
+
+
+async def _cancelled(task: asyncio.Task[Any]) -> None:
+    """Cancel a task and wait for its end; what it raised was its own business."""
+    task.cancel()
+    with contextlib.suppress(asyncio.CancelledError, Exception):
+        await task
+
+
+def main() -> None:
+    """The child process of one job: the job as JSON on standard input, a line per phase on standard output."""
+    order = json.load(sys.stdin)
+    order["defects"] = tuple(order.get("defects", ()))
+
+    def say(phase: str) -> None:
+        print(phase, flush=True)  # noqa: T201 - this is how the parent hears of progress
+
+    try:
+        asyncio.run(record(Job(**order), say))
+    except HarnessError as exc:
+        print(exc, file=sys.stderr)  # noqa: T201
+        raise SystemExit(2) from None
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,20 @@
+"""The network closes every connection (FIN) three times: does each subscriber come back and miss nothing?
+
+Expected: reconnects after the reconnection time, with the last event ID; what was published meanwhile is replayed
+strictly after it, once; live events that arrive during the replay are neither lost nor doubled.
+"""
+
+from harness.scenario import AwaitOpen, Burst, Network, Scenario, Wait
+
+scenario = Scenario(
+    users=12,
+    rate=60,
+    checks=("delivery", "reconnection.happens", "reconnection.last_event_id", "reconnection.not_too_early", "replay"),
+    steps=(
+        AwaitOpen(),
+        Burst(2, "both"),
+        *((Wait(0.7), Network("disable"), Burst(3, "both"), Wait(0.2), Network("enable"), Wait(1.0), AwaitOpen()) * 3),
+        Wait(0.5),
+    ),
+    needs=frozenset({"publish", "replay"}),
+)

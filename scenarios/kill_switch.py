@@ -1,0 +1,28 @@
+"""The flag is switched off under live streams: do they end in time, and do the clients leave the server alone?
+
+Expected: every live stream ends within the promised time, requests are answered with 204 and no stream, no client
+loops; switched on again, streams work as before.
+"""
+
+from harness.scenario import AwaitOpen, Burst, Flag, Open, Probe, Scenario, Wait
+
+scenario = Scenario(
+    users=6,
+    rate=20,
+    checks=("flag", "reconnection.stops_on_204"),
+    steps=(
+        AwaitOpen(),
+        Burst(2, "both"),
+        Wait(0.5),
+        Flag(False),
+        Wait(6),
+        Probe("while the flag is off"),
+        Flag(True),
+        Probe("after the flag is on again"),
+        Open("again", user=0, count=2),
+        AwaitOpen(),
+        Burst(2, "both"),
+        Wait(0.5),
+    ),
+    needs=frozenset({"publish", "flag"}),
+)

@@ -1,0 +1,32 @@
+"""Connections are refused for ten seconds: do clients wait longer each time, and not all at the same moment?
+
+Expected: exponential backoff with jitter, never earlier than the reconnection time; all are back after it is over
+and nothing is lost.
+"""
+
+from harness.scenario import AwaitOpen, Burst, Network, Scenario, Wait
+
+scenario = Scenario(
+    users=24,
+    rate=20,
+    checks=(
+        "delivery",
+        "reconnection.happens",
+        "reconnection.backoff",
+        "reconnection.jitter",
+        "reconnection.no_hammering",
+    ),
+    steps=(
+        AwaitOpen(),
+        Burst(1, "both"),
+        Wait(0.5),
+        Network("disable"),
+        Wait(10),
+        Network("enable"),
+        Wait(5),
+        AwaitOpen(),
+        Wait(0.5),
+    ),
+    needs=frozenset({"publish", "replay"}),
+    drain=12.0,
+)
