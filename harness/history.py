@@ -49,6 +49,7 @@ KINDS: Final[Mapping[str, tuple[str, ...]]] = {
     "sub.response": ("sub", "attempt", "status", "headers"),
     "sub.open": ("sub", "attempt"),
     "sub.event": ("sub", "attempt", "id", "type"),
+    "sub.run": ("sub", "attempt", "channel", "epoch", "first", "last", "id", "since", "gap", "slowest"),
     "sub.comment": ("sub", "attempt"),
     "sub.retry": ("sub", "attempt", "retry_ms"),
     "sub.id": ("sub", "attempt", "id"),
@@ -173,7 +174,7 @@ def read(path: Path) -> list[Record]:
         try:
             data = json.loads(line)
             records.append(Record(data.pop("t"), data.pop("kind"), data))
-        except (ValueError, KeyError, AttributeError) as exc:
+        except (ValueError, KeyError, AttributeError, TypeError) as exc:
             if number == len(lines):
                 break
             raise HarnessError(f"{path} line {number} is no record; give a history.jsonl of a run") from exc

@@ -15,6 +15,7 @@ import httpx
 
 from harness import meters
 from harness.crowd import Crowd
+from harness.faults import Toxic
 from harness.history import Writer, redact_headers
 from harness.proxy import Proxy
 from harness.scenario import (
@@ -126,16 +127,16 @@ class Nemesis:
     async def _network(self, step: Network) -> None:
         if self.proxy is None:
             return
-        match step.act:
-            case "add":
-                await self.proxy.add(step.toxic)
-            case "remove":
-                await self.proxy.remove(step.toxic.name)
-            case "disable":
+        match step.act, step.toxic:
+            case "add", Toxic() as toxic:
+                await self.proxy.add(toxic)
+            case "remove", Toxic() as toxic:
+                await self.proxy.remove(toxic.name)
+            case "disable", _:
                 await self.proxy.disable()
-            case "enable":
+            case "enable", _:
                 await self.proxy.enable()
-            case "heal":
+            case _:
                 await self.proxy.heal()
 
     async def _open(self, step: Open) -> None:
@@ -188,13 +189,9 @@ class Nemesis:
         headers, query = dict(admitted.headers), admitted.query
         if step.token == "expired":
             await asyncio.sleep(1.5)
-        spoiled = {
-            "forged": lambda text: text[:7] + FORGED if text.startswith("Bearer ") else FORGED,
-            "truncated": lambda text: text[:-4],
-        }
-        if step.token in spoiled:
-            headers = {name: spoiled[step.token](value) for name, value in headers.items()}
-            query = "access_token=" + spoiled[step.token](query.partition("=")[2]) if query else ""
+        headers = {name: _spoiled(value, step.token) for name, value in headers.items()}
+        name, _, value = query.partition("=")
+        query = f"{name}={_spoiled(value, step.token)}" if query else ""
         return headers, query
 
     async def _meter(self, label: str) -> None:
@@ -222,3 +219,15 @@ class Nemesis:
 
     def _read(self, label: str, held: Mapping[str, int]) -> None:
         self.writer.write("meter", label=label, role="run", **held)
+
+
+def _spoiled(credential: str, how: str) -> str:
+    """A header's or query's token made invalid: another signature, or its last characters missing."""
+    scheme, blank, token = credential.rpartition(" ")
+    match how:
+        case "forged":
+            return scheme + blank + FORGED
+        case "truncated":
+            return scheme + blank + token[:-4]
+        case _:
+            return credential

@@ -166,8 +166,13 @@ async def _watched(plan: Plan, writer: Writer, parts: Path, say: Say) -> None:
     loop = asyncio.get_running_loop()
     phases = asyncio.create_task(_phases(plan, writer, parts, say))
     interrupted = asyncio.Event()
+
+    def interrupt() -> None:
+        interrupted.set()
+        phases.cancel()
+
     for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, lambda: (interrupted.set(), phases.cancel()))
+        loop.add_signal_handler(number, interrupt)
     beat = plan.promises.heartbeat or 1.0
     limit = plan.scenario.limit + 10 * beat
     try:

@@ -42,16 +42,21 @@ class Pass:
 class Server(Protocol):
     """What a run needs of a server. `published` of a test event is recorded by whoever knows the time of its commit."""
 
-    name: str
-    own: bool
-    url: str
-    promises: Promises
-    capabilities: frozenset[str]
+    @property
+    def name(self) -> str: ...
+    @property
+    def own(self) -> bool: ...
+    @property
+    def url(self) -> str: ...
+    @property
+    def promises(self) -> Promises: ...
+    @property
+    def capabilities(self) -> frozenset[str]: ...
 
     def users(self, count: int) -> list[str]: ...
     async def admit(self, user: str, ttl: float | None = None) -> Pass: ...
     async def publish(self, user: str | None, count: int = 1, type: str | None = None) -> list[str]: ...
-    async def command(self, name: str, **arguments: Any) -> None: ...
+    async def command(self, name: str, /, **arguments: Any) -> None: ...
     async def stats(self) -> Mapping[str, Any] | None: ...
     async def stop(self) -> None: ...
     async def died(self) -> str: ...
@@ -127,7 +132,7 @@ class MockServer:
         answer = await self._post("/publish", **order)
         return [str(event["digest"]) for event in answer["events"]]
 
-    async def command(self, name: str, **arguments: Any) -> None:
+    async def command(self, name: str, /, **arguments: Any) -> None:
         await self._post(f"/{name}", **arguments)
         if name == "restart":
             await self._back()
@@ -238,7 +243,7 @@ class ForeignServer:
             digests.append(payload["digest"])
         return digests
 
-    async def command(self, name: str, **arguments: Any) -> None:
+    async def command(self, name: str, /, **arguments: Any) -> None:
         if name == "flag":
             self.writer.write("flag.set", **arguments)
         await self._hook(name, arguments)

@@ -1,0 +1,75 @@
+"""The matrix of the selftest: for each defect, where it is run and which checks have to, and which may, ring. Data.
+
+A server's defect is a switch of the mock; a client's is an attribute of `harness.clients.faulty`.  `must`: every one
+of these checks has to FAIL.  `may`: kin that can be FAIL or UNKNOWN for the same reason.  Anything else that rings is
+a false alarm.
+"""
+
+from dataclasses import dataclass
+from typing import Final, Literal
+
+
+@dataclass(frozen=True, slots=True)
+class Defect:
+    """One deliberate breach and the alarms that belong to it."""
+
+    name: str
+    scenario: str
+    must: tuple[str, ...]
+    may: tuple[str, ...] = ()
+    subject: Literal["server", "client"] = "server"
+
+    @property
+    def attribute(self) -> str:
+        """The name of the bad client in `harness.clients.faulty`."""
+        return self.name.replace("-", "_")
+
+
+def _client(name: str, scenario: str, must: tuple[str, ...], may: tuple[str, ...] = ()) -> Defect:
+    return Defect(name, scenario, must, may, "client")
+
+
+LOST: Final = "delivery.nothing_lost"
+TWICE: Final = "delivery.nothing_twice"
+TORN: Final = "delivery.untorn"
+ORDER: Final = "delivery.in_order"
+
+DEFECTS: Final[tuple[Defect, ...]] = (
+    Defect("ignores-last-event-id", "drop_fin", (LOST,)),
+    Defect("replays-one-too-many", "drop_fin", (TWICE, "replay.strictly_after"), (ORDER,)),
+    Defect("replays-one-too-few", "drop_fin", (LOST,)),
+    Defect("replays-twice", "drop_fin", (TWICE,), (ORDER, "replay.strictly_after")),
+    Defect("loses-handover", "drop_fin", (LOST,)),
+    Defect("leaks-to-other-user", "isolation", ("security.own_events",)),
+    Defect("no-heartbeat", "steady", ("heartbeat.cadence",), ("heartbeat.deadline", "reconnection.no_hammering")),
+    Defect("heartbeat-with-id", "steady", ("replay.no_id_on_control",), ("heartbeat.no_id",)),
+    Defect("limit-one-too-many", "per_user_limit", ("limits.exact",)),
+    Defect("limit-one-too-few", "per_user_limit", ("limits.exact",), ("limits.slot_freed",)),
+    Defect("never-frees-slot", "per_user_limit", ("limits.slot_freed",), ("limits.exact", "cleanup.server_slots")),
+    Defect("accepts-no-token", "token_required", ("security.token_required",)),
+    Defect("accepts-expired-token", "token_expiry", ("security.token_expiry",)),
+    Defect("reuses-ids-after-restart", "restart_crash", ("replay.ids_unique",), (LOST, TWICE, ORDER)),
+    Defect("ignores-kill-switch", "kill_switch", ("flag.kill_switch",), ("reconnection.stops_on_204",)),
+    Defect("buffers-2s", "steady", ("lag.live",), ("heartbeat.cadence", "heartbeat.deadline", LOST)),
+    Defect("bare-lf", "steady", (TORN, "security.framing"), (LOST, "schema.valid")),
+    Defect("no-retry-after", "per_user_limit", ("limits.exact",)),
+    Defect("resets-needlessly", "drop_fin", ("replay.no_needless_reset",)),
+    Defect("silent-loss-when-too-old", "resume_beyond_buffer", ("replay.reset_when_too_old",), (LOST,)),
+    Defect("wrong-content-type", "steady", ("response.stream_head",)),
+    Defect("cacheable", "steady", ("response.not_cached",)),
+    _client("forgets-id", "drop_fin", ("reconnection.last_event_id",), (LOST,)),
+    _client("keeps-torn-id", "cut_inside_event", ("reconnection.last_event_id",), (LOST,)),
+    _client("dispatches-at-eof", "cut_inside_event", (TORN,), (TWICE, LOST, ORDER, "schema.valid")),
+    _client("no-backoff", "refuse", ("reconnection.backoff",), ("reconnection.jitter", "reconnection.no_hammering")),
+    _client("no-jitter", "refuse", ("reconnection.jitter",), ("reconnection.backoff",)),
+    _client("ignores-retry", "drop_fin", ("reconnection.not_too_early",), ("reconnection.no_hammering",)),
+    _client("reconnects-after-204", "kill_switch", ("reconnection.stops_on_204",), ("flag.no_client_loop",)),
+    _client("ignores-silence", "silent_stall", ("heartbeat.deadline",), ("reconnection.happens", LOST)),
+    _client(
+        "never-closes-sockets",
+        "churn",
+        ("cleanup.client_sockets",),
+        ("cleanup.descriptors", "cleanup.tasks", "cleanup.server_slots", "cleanup.memory"),
+    ),
+    _client("goes-on-after-close", "two_streams", ("cleanup.silent_after_close",), ("cleanup.tasks",)),
+)

@@ -1,0 +1,110 @@
+"""From a history to the result of a run: verdicts, accounts, figures and the series that reports plot. Pure."""
+
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from math import isfinite
+from pathlib import Path
+from typing import Final
+
+from harness import attempts, ledger, timing
+from harness.check import judge
+from harness.history import History, load
+from harness.results import FAULT, Account, RunResult, run_outcome
+
+_COUNTED: Final = ("duplicated", "phantom", "cross-user", "torn", "reordered")
+
+
+def judged(path: Path) -> RunResult:
+    """The result of the run whose merged history is in this file."""
+    return replace(result_of(load(path)), history=str(path))
+
+
+def result_of(history: History) -> RunResult:
+    """The result of the run that this history is of."""
+    header = history.header
+    skipped = str(header.get("skipped") or "")
+    verdicts = () if skipped else tuple(judge(history))
+    named = tuple(header.get("checks", ()))
+    outcome, reason = run_outcome(verdicts, named, skipped=skipped)
+    if troubles := history.of("trouble"):
+        reason = f"the environment failed: {troubles[0]['reason']}"
+    return RunResult(
+        scenario=str(header.get("scenario", "?")),
+        question=str(header.get("question", "")),
+        target=str(header.get("target", {}).get("name", "?")),
+        client=str(header.get("client", {}).get("name", "?")),
+        outcome=outcome,
+        history="",
+        verdicts=verdicts,
+        named=named,
+        figures=figures(history),
+        accounts=accounts(history),
+        series=series(history),
+        seed=int(header.get("seed", 0)),
+        started=float(header.get("wall", 0.0)),
+        seconds=history.end - history.start,
+        reason=reason,
+    )
+
+
+def figures(history: History) -> dict[str, float]:
+    """What the run measured as a whole: deliveries, reconnects, users, minutes, lag (worst, in seconds)."""
+    lives = attempts.lives(history).values()
+    streams = [sum(one.t_open is not None for one in life.attempts) for life in lives]
+    worst = timing.lag(history, history.start, history.end) if history.of("lag") else 0.0
+    return {
+        "deliveries": float(sum(one.delivered for one in ledger.settled(history)[0])),
+        "reconnects": float(sum(max(0, count - 1) for count in streams)),
+        "users": float(len({life.user for life, count in zip(lives, streams, strict=True) if count})),
+        "streams": float(sum(streams)),
+        "minutes": (history.end - history.start) / 60,
+        "lag": worst if isfinite(worst) else max(float(one["worst"]) for one in history.of("lag")),
+    }
+
+
+def accounts(history: History) -> tuple[Account, ...]:
+    """The accounts per subscriber and channel, with what is counted beside them."""
+    settled, anomalies = ledger.settled(history)
+    beside = Counter((one.sub, one.channel, one.fate) for one in anomalies)
+    return tuple(
+        Account(
+            subscriber=one.sub, channel=one.channel, entitled=one.entitled, delivered=one.delivered,
+            announced=one.announced, lost=one.lost, unseen=one.unseen,
+            **{fate.replace("-", "_"): beside[one.sub, one.channel, fate] for fate in _COUNTED},
+        )
+        for one in settled
+    )  # fmt: skip
+
+
+def series(history: History) -> Mapping[str, Sequence[tuple[float, float]]]:
+    """Per second of the run: deliveries and open streams; and every fault window under its name."""
+    told: dict[str, Sequence[tuple[float, float]]] = {
+        "deliveries per second": _per_second(history, [record.t for record in history.of("sub.event")]),
+        "open streams": _open_streams(history),
+    }
+    faults: dict[str, list[tuple[float, float]]] = defaultdict(list)
+    for window in timing.fault_windows(history):
+        if not window.what.startswith("step "):
+            end = min(window.end, history.end)
+            faults[FAULT + window.what] += [(window.start - history.start, 1.0), (end - history.start, 0.0)]
+    return {**told, **faults}
+
+
+def _per_second(history: History, times: Sequence[float]) -> list[tuple[float, float]]:
+    counts = Counter(int(t - history.start) for t in times)
+    return [(float(second), float(counts[second])) for second in range(int(history.end - history.start) + 1)]
+
+
+def _open_streams(history: History) -> list[tuple[float, float]]:
+    changes: list[tuple[float, int]] = []
+    for one in attempts.streams(history):
+        assert one.t_open is not None
+        life = attempts.lives(history)[one.sub]
+        ends = [t for t in (one.t_end, one.t_wait, life.gone) if t is not None]
+        changes += [(one.t_open, 1), (min(ends, default=history.end), -1)]
+    level, points = 0, [(0.0, 0.0)]
+    for t, change in sorted(changes):
+        level += change
+        points.append((t - history.start, float(level)))
+    return points

@@ -1,0 +1,207 @@
+"""Does every alarm ring, and none without cause?
+
+Every defect of `harness.defects` is run live, as a whole run with real sockets: its `must` checks have to FAIL, and
+whatever else is FAIL or UNKNOWN outside its `may` is a false alarm.  So is any FAIL or UNKNOWN of a clean run of every
+scenario, and of random clean histories.  The result is kept for the digest of this code, of Python and of the
+packages that decide a result; a sign-off asks for it.
+"""
+
+import asyncio
+import hashlib
+import json
+import os
+import random
+import tempfile
+from collections.abc import Callable, Iterable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from harness import checks, locate, simulate
+from harness.check import Outcome, Verdict, judge
+from harness.defects import DEFECTS, Defect
+from harness.judgement import judged
+from harness.pool import run_all
+from harness.results import RunResult, SelfTest
+from harness.run import Job, versions
+
+AT_ONCE: Final = 10
+ROOMS: Final = ("harness", "mock_server", "scenarios")
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """How much a selftest runs: seeds of each live run, random clean histories."""
+
+    name: str
+    seeds: tuple[int, ...]
+    histories: int
+
+
+PROFILES: Final = {
+    "quick": Profile("quick", (1,), 300),
+    "full": Profile("full", (1, 2, 3), 1000),
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trial:
+    """One live run of a selftest and what was wrong with its alarms."""
+
+    run: RunResult
+    defect: str = ""
+    silent: tuple[str, ...] = ()
+    false_alarms: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Report:
+    """What a selftest found; `summary` is what a sign-off keeps."""
+
+    summary: SelfTest
+    trials: tuple[Trial, ...]
+    histories: int
+    alarms_on_histories: tuple[str, ...]
+    clean_runs: int
+
+
+def run_selftest(profile: str = "quick", *, out: Path | None = None, say: Say = lambda _: None) -> Report:
+    """Run the matrix and store its summary; `say` hears a line per run."""
+    checks.load()
+    chosen = PROFILES[profile]
+    with tempfile.TemporaryDirectory(prefix="sse-harness-selftest-") as folder:
+        report = asyncio.run(_run(chosen, Path(folder) if out is None else out, say))
+    _store(report.summary)
+    return report
+
+
+async def _run(profile: Profile, out: Path, say: Say) -> Report:
+    clean = [(name, None) for name in locate.names("scenarios")]
+    plan = [
+        (_job(scenario, defect, seed, out), defect)
+        for seed in profile.seeds
+        for scenario, defect in [*((one.scenario, one) for one in DEFECTS), *clean]
+    ]
+    loop = asyncio.get_running_loop()
+    histories = loop.run_in_executor(None, _on_histories, profile.histories)
+    trials: list[Trial] = []
+
+    def on_phase(job: Job, phase: str) -> None:
+        if phase == "done":
+            defect = next(one for job_, one in plan if job_ is job)
+            trials.append(trial(defect, _result(job)))
+            say(_line(trials[-1], len(trials), len(plan)))
+
+    await run_all([job for job, _ in plan], at_once=AT_ONCE, on_phase=on_phase)
+    alarms = await histories
+    return _report(profile, trials, alarms)
+
+
+def _report(profile: Profile, trials: list[Trial], alarms: tuple[str, ...]) -> Report:
+    missed = sorted({f"{one.defect}: {name} did not ring" for one in trials for name in one.silent})
+    planted = [one for one in trials if one.defect]
+    false_alarms = sum(len(one.false_alarms) for one in trials) + len(alarms)
+    summary = SelfTest(
+        caught=sum(not one.silent for one in planted),
+        planted=len(planted),
+        false_alarms=false_alarms,
+        profile=profile.name,
+        digest=digest(),
+        missed=tuple(missed),
+    )
+    return Report(
+        summary=summary, trials=tuple(trials), histories=profile.histories,
+        alarms_on_histories=alarms, clean_runs=len(trials) - len(planted),
+    )  # fmt: skip
+
+
+def trial(defect: Defect | None, run: RunResult) -> Trial:
+    """What a run's verdicts mean: which alarms stayed silent, and which rang without cause."""
+    failed = {one.check for one in run.verdicts if one.outcome is Outcome.FAIL}
+    raised = {f"{one.check} {one.outcome.name}: {one.actual}" for one in run.verdicts if _rings(one, defect)}
+    if not run.verdicts:
+        raised |= {f"no verdicts: {run.reason}"}
+    silent = () if defect is None else tuple(sorted(set(defect.must) - failed))
+    return Trial(run=run, defect=defect.name if defect else "", silent=silent, false_alarms=tuple(sorted(raised)))
+
+
+def _rings(verdict: Verdict, defect: Defect | None) -> bool:
+    """Whether this verdict is an alarm that the defect does not account for."""
+    if verdict.outcome in (Outcome.SKIP, Outcome.PASS):
+        return False
+    return defect is None or verdict.check not in {*defect.must, *defect.may}
+
+
+def _on_histories(count: int) -> tuple[str, ...]:
+    """False alarms on random clean histories, each with the seed that replays it."""
+    alarms = []
+    for seed in range(count):
+        for verdict in judge(simulate.clean(random.Random(seed))):
+            if _rings(verdict, None):
+                alarms.append(
+                    f"simulate.clean(Random({seed})): {verdict.check} {verdict.outcome.name}: {verdict.actual}"
+                )
+    return tuple(alarms)
+
+
+def _job(scenario: str, defect: Defect | None, seed: int, out: Path) -> Job:
+    label = f"{defect.name if defect else 'clean'}-{scenario}-{seed}"
+    own: dict[str, Any] = {}
+    if defect is not None:
+        own = (
+            {"defects": (defect.name,)}
+            if defect.subject == "server"
+            else {"client": f"harness.clients.faulty:{defect.attribute}"}
+        )
+    return Job(scenario=scenario, out=str(out / label), seed=seed, **own)
+
+
+def _result(job: Job) -> RunResult:
+    path = Path(job.out) / "history.jsonl"
+    if not path.exists():
+        return RunResult(
+            scenario=job.scenario, target="mock", client=job.client, outcome=Outcome.UNKNOWN,
+            history="", reason="its process left no history",
+        )  # fmt: skip
+    return judged(path)
+
+
+def _line(one: Trial, number: int, total: int) -> str:
+    what = one.defect or "clean run"
+    bad = [f"SILENT {name}" for name in one.silent] + [f"FALSE ALARM {text}" for text in one.false_alarms]
+    return f"[{number}/{total}] {what} on {one.run.scenario}: {'; '.join(bad) or 'as it has to be'}"
+
+
+def digest() -> str:
+    """Names this code, this Python and these packages: sixteen hex digits."""
+    sums = hashlib.sha256(json.dumps(versions(), sort_keys=True).encode())
+    for path in _sources():
+        sums.update(path.name.encode() + b"\0" + path.read_bytes())
+    return sums.hexdigest()[:16]
+
+
+def _sources() -> Iterable[Path]:
+    root = Path(__file__).parent.parent
+    return sorted(path for room in ROOMS for path in (root / room).rglob("*.py"))
+
+
+def stored() -> SelfTest | None:
+    """The result kept for exactly this code and these versions, if there is one."""
+    path = _store_path()
+    try:
+        plain = json.loads(path.read_text())
+        return SelfTest(**{**plain, "missed": tuple(plain["missed"])})
+    except (OSError, ValueError, TypeError, KeyError):
+        return None
+
+
+def _store(summary: SelfTest) -> None:
+    path = _store_path()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(asdict(summary)))
+
+
+def _store_path() -> Path:
+    cache = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(cache) / "sse-harness" / f"selftest-{digest()}.json"
