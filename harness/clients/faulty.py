@@ -1,0 +1,133 @@
+"""Deliberately bad clients, one attribute each: what the selftest runs to see that every alarm can ring.
+
+Each is the reference client with one thing broken; `harness.defects` says which checks have to notice.
+"""
+
+import asyncio
+import re
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, replace
+from typing import Final
+
+from harness.clients import Session
+from harness.clients.reference import CAPABILITIES, Driver, options_of
+from harness.eventstream import Decoder, Item
+from harness.subscriber import Dispatch, Options, Output, Subscriber
+
+
+@dataclass(frozen=True, slots=True)
+class Bad:
+    """A client as `harness.clients` wants it."""
+
+    subscribe: Callable[[Session], Awaitable[None]]
+    CAPABILITIES: frozenset[str] = CAPABILITIES
+
+
+def _machine(kind: type[Subscriber], change: Callable[[Options], Options] = lambda options: options) -> Bad:
+    """The reference driver with another machine."""
+
+    async def subscribe(session: Session) -> None:
+        await Driver(session, kind(change(options_of(session)), rng=session.rng)).run()
+
+    return Bad(subscribe)
+
+
+class _ForgetsId(Subscriber):
+    __slots__ = ()
+
+    def _last_event_id(self) -> str:
+        return ""
+
+
+_ID_LINE: Final = re.compile(rb"(?:^|[\r\n])id: ?([^\r\n\0]*)[\r\n]")
+
+
+class _Hasty(Decoder):
+    """Takes an id as soon as its line is there, whether or not the event's empty line ever comes."""
+
+    hasty = ""
+
+    def feed(self, data: bytes) -> list[Item]:
+        if found := _ID_LINE.findall(data):
+            self.hasty = found[-1].decode("utf-8", "replace")
+        return super().feed(data)
+
+
+class _KeepsTornId(Subscriber):
+    __slots__ = ("_hasty",)
+
+    def _decoder_for(self, last_event_id: str) -> Decoder:
+        self._hasty = _Hasty(limit=self.options.event_limit, last_event_id=last_event_id)
+        return self._hasty
+
+    def _last_event_id(self) -> str:
+        return (getattr(self, "_hasty", None) and self._hasty.hasty) or self.last_event_id
+
+
+class _DispatchesAtEof(Subscriber):
+    __slots__ = ()
+
+    def ended(self, now: float, reason: str) -> list[Output]:
+        late: list[Output] = []
+        if self._decoder is not None and self._decoder.pending:
+            late = [one for one in self.received(now, b"\n\n") if isinstance(one, Dispatch)]
+        return [*late, *super().ended(now, reason)]
+
+
+class _NoBackoff(Subscriber):
+    __slots__ = ()
+
+    def _delay(self, floor: float) -> float:
+        return floor + self.options.backoff_base * self._rng.random()
+
+
+class _IgnoresRetry(Subscriber):
+    __slots__ = ()
+
+    def _delay(self, floor: float) -> float:
+        return super()._delay(0.0)
+
+
+class _ReconnectsAfter204(Subscriber):
+    __slots__ = ()
+
+    def _on_status(self, now: float, status: int, headers: object) -> list[Output]:
+        return self._lose(now, "status 204") if status == 204 else super()._on_status(now, status, headers)  # type: ignore[arg-type]
+
+
+async def _never_closes_sockets(session: Session) -> None:
+    driver = Driver(session, Subscriber(options_of(session), rng=session.rng))
+    running = asyncio.create_task(driver.run(), name="leaked stream")
+    _LEAKED.append(running)
+    try:
+        await asyncio.shield(running)
+    finally:
+        # What its user sees is over; the connection stays.
+        session.writer = _Mute()  # type: ignore[assignment]
+
+
+async def _goes_on_after_close(session: Session) -> None:
+    driver = Driver(session, Subscriber(options_of(session), rng=session.rng))
+    running = asyncio.create_task(driver.run(), name="stream that goes on")
+    _LEAKED.append(running)
+    await asyncio.shield(running)
+
+
+class _Mute:
+    def write(self, kind: str, **data: object) -> None:
+        """Say nothing."""
+
+
+# That these live on is the defect.
+_LEAKED: Final[list[asyncio.Task[None]]] = []
+
+forgets_id = _machine(_ForgetsId)
+keeps_torn_id = _machine(_KeepsTornId)
+dispatches_at_eof = _machine(_DispatchesAtEof)
+no_backoff = _machine(_NoBackoff)
+no_jitter = _machine(Subscriber, lambda options: replace(options, jitter=False))
+ignores_retry = _machine(_IgnoresRetry)
+reconnects_after_204 = _machine(_ReconnectsAfter204)
+ignores_silence = _machine(Subscriber, lambda options: replace(options, heartbeat_deadline=None))
+never_closes_sockets = Bad(_never_closes_sockets)
+goes_on_after_close = Bad(_goes_on_after_close)

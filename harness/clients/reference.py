@@ -1,0 +1,204 @@
+"""The reference client: the subscriber's state machine over httpx, with policy `resilient` unless told otherwise.
+
+Everything clever is in `harness.subscriber`; this drives it.  One coroutine: carry out what the machine wants, then
+wait for the transport's next word or for the machine's deadline, whichever comes first.  A deadline that comes while
+a transport is there always makes the machine drop it, so cutting a read short loses nothing.
+"""
+
+import asyncio
+import contextlib
+import functools
+import ssl
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass, field, fields
+from typing import Final, TypeAlias
+
+import httpx
+
+from harness.clients import Session
+from harness.subscriber import (
+    CAPABILITIES as BY_POLICY,
+)  # fmt: skip
+from harness.subscriber import (
+    Changed,
+    Closed,
+    Connect,
+    Disconnect,
+    Dispatch,
+    Ended,
+    Error,
+    Failed,
+    Heard,
+    IdCommitted,
+    Opened,
+    Options,
+    Output,
+    RefreshToken,
+    Skipped,
+    Subscriber,
+    Told,
+    Waiting,
+    Withheld,
+)
+
+CAPABILITIES = BY_POLICY["resilient"]
+
+Heads: TypeAlias = AsyncIterator[httpx.Response | bytes]
+KNOWN: Final = frozenset(one.name for one in fields(Options))
+
+
+async def subscribe(session: Session) -> None:
+    """One subscriber, until it fails for good or is cancelled."""
+    await Driver(session, Subscriber(options_of(session), rng=session.rng)).run()
+
+
+def options_of(session: Session) -> Options:
+    """The session's options as far as a subscriber knows them."""
+    return Options(**{name: value for name, value in session.options.items() if name in KNOWN})
+
+
+@dataclass(slots=True)
+class Driver:
+    """Carries out what the machine wants, over one httpx client of its own."""
+
+    session: Session
+    machine: Subscriber
+    headers: Mapping[str, str] = field(default_factory=dict)
+    stream: Heads | None = None
+    received: int = 0
+
+    async def run(self) -> None:
+        self.headers = self.session.headers
+        async with contextlib.AsyncExitStack() as stack:
+            http = await stack.enter_async_context(new_client())
+            stack.push_async_callback(self._closed)
+            outputs = self.machine.start(_now())
+            while await self._carry_out(outputs, http):
+                outputs = await self._next()
+
+    async def _carry_out(self, outputs: list[Output], http: httpx.AsyncClient) -> bool:
+        """Carry out a list; False when it was the last."""
+        for output in outputs:
+            match output:
+                case Connect():
+                    self._connect(output, http)
+                case Disconnect():
+                    await self._dropped()
+                case RefreshToken():
+                    return await self._carry_out(await self._refreshed(), http)
+                case _:
+                    self._tell(output)
+        return not any(isinstance(output, Failed | Closed) for output in outputs)
+
+    def _connect(self, output: Connect, http: httpx.AsyncClient) -> None:
+        last_event_id = output.headers.get("Last-Event-ID")
+        self.session.attempt(None if last_event_id is None else last_event_id.decode())
+        sent = {name.encode(): value.encode() for name, value in self.headers.items()}
+        sent |= {name.encode(): value for name, value in output.headers.items()}
+        self.received = 0
+        self.stream = _transport(http, self.session.url, sent)
+
+    async def _next(self) -> list[Output]:
+        """What the machine makes of the transport's next word, or of its own deadline."""
+        until = self.machine.deadline()
+        if self.stream is None:
+            return await self._ticked()
+        try:
+            async with asyncio.timeout_at(until):
+                said = await anext(self.stream)
+        except TimeoutError:
+            return await self._ticked()
+        except StopAsyncIteration:
+            return await self._lost("end of stream")
+        except (httpx.TransportError, httpx.TooManyRedirects, httpx.DecodingError, httpx.InvalidURL) as exc:
+            return await self._lost(f"{type(exc).__name__}: {exc}")
+        if isinstance(said, bytes):
+            self.received += len(said)
+            return self.machine.received(_now(), said)
+        self.session.response(said.status_code, said.headers)
+        return self.machine.connected(_now(), said.status_code, said.headers)
+
+    async def _ticked(self) -> list[Output]:
+        """Wait for the deadline; a machine that has none is offline or over, and only cancelling ends the wait."""
+        while (until := self.machine.deadline()) is not None:
+            await asyncio.sleep(until - _now())
+            if outputs := self.machine.tick(_now()):
+                return outputs
+        await asyncio.Event().wait()
+        return []
+
+    async def _lost(self, reason: str) -> list[Output]:
+        await self._dropped()
+        return self.machine.ended(_now(), reason)
+
+    async def _dropped(self) -> None:
+        if self.stream is not None:
+            stream, self.stream = self.stream, None
+            await stream.aclose()  # type: ignore[attr-defined]  # it is a generator
+
+    async def _refreshed(self) -> list[Output]:
+        if self.session.fresh_token is None:
+            return self.machine.ended(_now(), "there is no way to get a new token")
+        self.headers = await self.session.fresh_token()
+        return self.machine.token_refreshed(_now())
+
+    async def _closed(self) -> None:
+        """Whatever ends the coroutine closes the machine and the transport."""
+        for output in self.machine.close(_now()):
+            if not isinstance(output, Disconnect):
+                self._tell(output)
+        await self._dropped()
+
+    def _tell(self, notice: Output) -> None:
+        session = self.session
+        match notice:
+            case Dispatch(event):
+                session.event(id=event.id, type=event.type, data=event.data)
+            case Heard(text):
+                session.comment(text)
+            case Opened():
+                session.opened()
+            case Told(retry_ms):
+                session.retry(retry_ms)
+            case IdCommitted(id):
+                session.id_only(id)
+            case Skipped(ignored):
+                session.ignored(ignored.line, ignored.reason)
+            case Ended(reason, torn, invalid_utf8):
+                session.ended(reason, bytes=self.received, torn=int(torn), invalid_utf8=invalid_utf8)
+            case Error(reason) | Failed(reason):
+                session.error(reason)
+            case Waiting(delay, reason):
+                session.waiting(delay, reason)
+            case Changed(state, reason):
+                session.state(state.name, reason)
+            case Withheld(id):
+                session.state(self.machine.state.name, f"Last-Event-ID withheld: {id!r}")
+            case _:
+                pass
+
+
+def _now() -> float:
+    return asyncio.get_running_loop().time()
+
+
+def new_client() -> httpx.AsyncClient:
+    """A client for streams: no read timeout, redirects followed as a browser does, nothing from the environment."""
+    transport = httpx.AsyncHTTPTransport(verify=_tls())
+    return httpx.AsyncClient(
+        transport=transport, timeout=None, follow_redirects=True, max_redirects=20, trust_env=False  # noqa: S113
+    )  # fmt: skip
+
+
+@functools.cache
+def _tls() -> ssl.SSLContext:
+    # It costs 18 ms of CPU, so all clients of a process share it.
+    return httpx.create_ssl_context()
+
+
+async def _transport(http: httpx.AsyncClient, url: str, headers: Mapping[bytes, bytes]) -> Heads:
+    """The response head, then the body as it comes."""
+    async with http.stream("GET", url, headers=headers) as response:
+        yield response
+        async for chunk in response.aiter_bytes():
+            yield chunk
