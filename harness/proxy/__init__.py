@@ -1,0 +1,18 @@
+"""The network edge: faults between subscribers and a target, through Toxiproxy's API.
+
+    network = await start_network(history=path)        # embedded; or TOXIPROXY_SERVER=path, TOXIPROXY_URL=url
+    proxy = await network.proxy("stream", "127.0.0.1:8080")
+    await proxy.add(Toxic("latency", {"latency": 200}))  # subscribers connect to proxy.listen
+    await proxy.heal()
+    await network.stop()
+
+control.py  steers a server, whichever it is; the only importer of toxiproxy-python
+embedded.py, toxics.py, api.py  the embedded server: links, toxics, Toxiproxy's HTTP API; `python -m harness.proxy`
+
+Where they differ the embedded one is truer (DIFFERENCES in the tests is the table): a RST is a RST also on a live link
+and when the upstream resets, a half close is passed on, a timeout closes when it is over.
+"""
+
+from harness.proxy.control import Network, Proxy, start_network
+
+__all__ = ["Network", "Proxy", "start_network"]
