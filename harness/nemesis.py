@@ -52,6 +52,7 @@ class Nemesis:
     beat: float
     baseline: Mapping[str, int] | None = None
     faulted: bool = False
+    broken: set[str] = field(default_factory=set)
     up: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     async def play(self, steps: tuple[Step, ...]) -> None:
@@ -79,7 +80,7 @@ class Nemesis:
     async def heal(self) -> None:
         """Take back every fault: toxics, a disabled proxy, faults and scripts of the server."""
         if self.proxy is not None:
-            await self.proxy.heal()
+            await self._mend(self.proxy)
         if self.faulted:
             await self.server.command("reset")
             self.faulted = False
@@ -96,7 +97,8 @@ class Nemesis:
                 await self._network(step)
             case StreamFault():
                 self.faulted = True
-                await self.server.command("fault", name=step.name, **dict(step.parameters))
+                order = {"name": step.name, "parameters": dict(step.parameters), "attempts": step.attempts}
+                await self.server.command("fault", **order)
             case Drop():
                 await self.server.command("drop", how=step.how)
             case Restart():
@@ -129,15 +131,29 @@ class Nemesis:
             return
         match step.act, step.toxic:
             case "add", Toxic() as toxic:
+                self._mark(toxic.name, on=True)
                 await self.proxy.add(toxic)
             case "remove", Toxic() as toxic:
                 await self.proxy.remove(toxic.name)
+                self._mark(toxic.name, on=False)
             case "disable", _:
+                self._mark("disabled", on=True)
                 await self.proxy.disable()
             case "enable", _:
                 await self.proxy.enable()
+                self._mark("disabled", on=False)
             case _:
-                await self.proxy.heal()
+                await self._mend(self.proxy)
+
+    async def _mend(self, proxy: Proxy) -> None:
+        await proxy.heal()
+        for fault in sorted(self.broken):
+            self._mark(fault, on=False)
+
+    def _mark(self, fault: str, *, on: bool) -> None:
+        """Record a fault of the network, on before it begins and off after it has ended, whoever causes it."""
+        (self.broken.add if on else self.broken.discard)(fault)
+        self.writer.write("net.fault", proxy="nemesis", fault=fault, state="on" if on else "off")
 
     async def _open(self, step: Open) -> None:
         limit = self.server.promises.limit_per_user or 0

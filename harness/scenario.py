@@ -51,10 +51,11 @@ class Network:
 
 @dataclass(frozen=True, slots=True)
 class StreamFault:
-    """A fault of the server's own stream, by name (mock only): for the next `attempts` connections, or live."""
+    """A fault of the server's own stream, by name (mock only): on the next `attempts` connections, or on live ones."""
 
     name: str
     parameters: Mapping[str, Any] = field(default_factory=dict)
+    attempts: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,7 @@ scenario = Scenario(
         *(
             step
             for where in ("after-id", "inside-data", "before-empty-line")
-            for step in (StreamFault("cut-event", {"where": where}), Burst(1, "both"), Wait(1.5), AwaitOpen())
+            for step in (StreamFault("cut-event", {"at": where}), Burst(1, "both"), Wait(1.5), AwaitOpen())
         ),
         Wait(0.5),
     ),
