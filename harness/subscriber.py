@@ -246,7 +246,8 @@ class Subscriber:
         if State.OFFLINE not in TRANSITIONS[self.state]:
             return []
         if not self._live:
-            self._refreshed = False  # a token that was being fetched did not arrive
+            # A token that was being fetched did not arrive, so the next 401 may ask again.
+            self._refreshed = self._refreshed and not self._refreshing
             return [self._move(State.OFFLINE, "offline")]
         # This is no failure of the server's: it costs the reconnection time, and no backoff.
         self._resume_at = _after(now, self.reconnection_time)
