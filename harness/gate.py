@@ -1,0 +1,250 @@
+"""The gate's decision on a stage: GO, HOLD or NO-GO.
+
+A gate never takes a maximum over requirements: each required one has to be PASS by itself, on enough evidence that
+is young enough.  What blocks:
+
+    NO-GO   a required requirement FAILs in any run; a check of level MUST FAILs, unless all of its requirements are
+            out of scope at this stage (then it is a warning, printed and not blocking)
+    HOLD    a required requirement is UNKNOWN, not judged, not by each check that the
+            policy names, below its least evidence or too old; a scenario of the
+            stage was not run or could not judge what it is for; too few users or seeds; the margin of lost events is
+            not reached; the selftest is missing or not n/n with 0 false alarms; the previous stage is not GO;
+            the environment failed in a run
+
+The evidence of a requirement: each run counts the most that any of its checks of that requirement rested on, runs
+are summed, users are the most in one run.  Users and minutes that no check measured are those of the whole run.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from textwrap import shorten
+from typing import Final
+
+from harness.check import Outcome, Verdict
+from harness.policy import VERSION, Need, Policy, Stage
+from harness.results import Criterion, Decision, RunResult, SelfTest, SignOff, gaps
+from harness.stats import upper_rate
+
+DAY: Final = 86_400.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Previous:
+    """An earlier sign-off: its stage, decision, whether it was a rehearsal, and its wall-clock time."""
+
+    stage: int
+    outcome: Decision
+    rehearsal: bool
+    at: float
+
+
+def decide(
+    policy: Policy,
+    percent: int,
+    runs: Sequence[RunResult],
+    *,
+    now: float,
+    selftest: SelfTest | None,
+    own: bool,
+    previous: Previous | None = None,
+) -> SignOff:
+    """The decision on a stage; `now` is wall clock, `own` says that target and client are both the harness's own."""
+    stage = policy.stage(percent)
+    criteria = tuple(_criterion(stage, one, need, runs, now) for one, need in stage.required.items())
+    fails, warnings = _other_failures(stage, runs)
+    claim, short = _claim(stage, [run for run in runs if _fresh(stage, run, now)])
+    holds = [
+        *short,
+        *_unfit(stage, runs),
+        *_untested(selftest),
+        *_unprepared(stage, previous, own=own, now=now),
+    ]
+    blocked = [*_reasoned(criteria, Decision.NO_GO), *fails]
+    held = [*_reasoned(criteria, Decision.HOLD), *holds]
+    return SignOff(
+        stage=percent,
+        outcome=Decision.NO_GO if blocked else Decision.HOLD if held else Decision.GO,
+        rehearsal=own,
+        reasons=tuple(dict.fromkeys([*blocked, *held])),
+        warnings=tuple(warnings),
+        criteria=criteria,
+        out_of_scope=(*stage.out_of_scope.items(), *_uncovered(stage)),
+        claim=claim,
+        policy=f"{policy.name}, version {VERSION}",
+    )
+
+
+def _uncovered(stage: Stage) -> Iterator[tuple[str, str]]:
+    for requirement, need in stage.required.items():
+        if need.uncovered:
+            yield f"{requirement} (in part)", need.uncovered
+
+
+def _reasoned(criteria: Iterable[Criterion], decision: Decision) -> list[str]:
+    """Reasons, one line for all requirements that share it."""
+    shared: dict[str, list[str]] = {}
+    for one in criteria:
+        if one.decision is decision:
+            shared.setdefault(one.reason, []).append(one.requirement)
+    return [f"{', '.join(ids)}: {reason}" for reason, ids in shared.items()]
+
+
+def _criterion(stage: Stage, requirement: str, need: Need, runs: Iterable[RunResult], now: float) -> Criterion:
+    judged = [(run, verdict) for run in runs for verdict in run.verdicts if _judges(verdict, requirement)]
+    outcome = max((verdict.outcome for _, verdict in judged), default=Outcome.SKIP)
+    fresh = [(run, verdict) for run, verdict in judged if _fresh(stage, run, now)]
+    evidence = _evidence(need, fresh)
+    decision, reason = _decided(outcome, judged, _short(need, fresh, evidence))
+    if reason and decision is Decision.HOLD and outcome is Outcome.PASS and len(fresh) < len(judged):
+        reason += f" in the last {stage.max_age_days:g} days"
+    return Criterion(
+        requirement=requirement,
+        outcome=outcome,
+        decision=decision,
+        reason=reason,
+        evidence=evidence,
+        least=need.least,
+        scenarios=tuple(dict.fromkeys(run.scenario for run, _ in judged)),
+        uncovered=need.uncovered,
+    )
+
+
+def _fresh(stage: Stage, run: RunResult, now: float) -> bool:
+    return now - run.started <= stage.max_age_days * DAY
+
+
+def _judges(verdict: Verdict, requirement: str) -> bool:
+    return requirement in verdict.requirements and verdict.outcome is not Outcome.SKIP
+
+
+def _decided(
+    outcome: Outcome,
+    judged: Iterable[tuple[RunResult, Verdict]],
+    short: Sequence[str],
+) -> tuple[Decision, str]:
+    match outcome:
+        case Outcome.SKIP:
+            return Decision.HOLD, "not judged by any run"
+        case Outcome.FAIL | Outcome.UNKNOWN:
+            worst = next(_told(run, verdict) for run, verdict in judged if verdict.outcome is outcome)
+            return Decision.NO_GO if outcome is Outcome.FAIL else Decision.HOLD, worst
+        case _:
+            return (Decision.HOLD, f"too little evidence: {', '.join(short)}") if short else (Decision.GO, "")
+
+
+def _short(need: Need, fresh: Sequence[tuple[RunResult, Verdict]], evidence: Mapping[str, float]) -> list[str]:
+    """What is missing of the evidence that the policy demands."""
+    judging = {verdict.check for _, verdict in fresh}
+    few = [
+        f"{evidence[name]:g} of at least {least:g} {name}"
+        for name, least in {"runs": 1.0, **need.least}.items()
+        if evidence[name] < least
+    ]
+    return [*few, *(f"{check} judged nothing" for check in need.checks if check not in judging)]
+
+
+def _says_nothing(run: RunResult) -> bool:
+    """Whether all that the run could judge is unknown, as when the environment failed."""
+    return run.outcome is Outcome.UNKNOWN and all(
+        one.outcome in (Outcome.SKIP, Outcome.UNKNOWN) for one in run.verdicts
+    )
+
+
+def _told(run: RunResult, verdict: Verdict) -> str:
+    if _says_nothing(run):
+        return f"UNKNOWN in {run.scenario}: {shorten(run.reason, 240)}"
+    return f"{verdict.outcome.name} in {run.scenario} ({verdict.check}): {shorten(verdict.actual, 240)}"
+
+
+def _evidence(need: Need, judged: Sequence[tuple[RunResult, Verdict]]) -> dict[str, float]:
+    names = {"runs": 1.0, **need.least}
+    by_run = {id(run): run for run, _ in judged}
+    found = dict.fromkeys(names, 0.0)
+    for key, run in by_run.items():
+        for name in names:
+            amount = _amount(name, run, [verdict for owner, verdict in judged if id(owner) == key])
+            found[name] = max(found[name], amount) if name == "users" else found[name] + amount
+    return found
+
+
+def _amount(name: str, run: RunResult, verdicts: Iterable[Verdict]) -> float:
+    if name == "runs":
+        return 1.0
+    measured = [verdict.measured[name] for verdict in verdicts if name in verdict.measured]
+    whole = run.figures.get(name, 0.0) if name in ("users", "minutes") else 0.0
+    return max(measured, default=whole)
+
+
+def _other_failures(stage: Stage, runs: Iterable[RunResult]) -> tuple[list[str], list[str]]:
+    """Failures of what no criterion lists: those that block, and those that only warn."""
+    blocking, warnings = [], []
+    for run in runs:
+        if run.outcome is Outcome.SKIP:
+            warnings.append(f"{run.scenario} was skipped: {run.reason}")
+        for verdict in run.verdicts:
+            ids = set(verdict.requirements)
+            if verdict.outcome is not Outcome.FAIL or ids & stage.required.keys():
+                continue
+            told = f"{', '.join(verdict.requirements) or verdict.check}: {_told(run, verdict)}"
+            if ids and ids <= stage.out_of_scope.keys():
+                warnings.append(f"{told} (out of scope at this stage)")
+            elif verdict.level == "MUST":
+                blocking.append(told)
+            else:
+                warnings.append(f"{told} (level {verdict.level})")
+    return blocking, warnings
+
+
+def _unfit(stage: Stage, runs: Sequence[RunResult]) -> Iterator[str]:
+    """What the runs themselves lack."""
+    ran = {run.scenario for run in runs}
+    if absent := [name for name in stage.scenarios if name not in ran]:
+        yield f"not run: {', '.join(absent)}"
+    for run in runs:
+        if run.outcome is not Outcome.SKIP and (missing := gaps(run.verdicts, run.named)):
+            yield f"{run.scenario} could not judge what it is for: {', '.join(missing)}"
+        elif _says_nothing(run):
+            yield f"{run.scenario} says nothing: {run.reason or 'nothing was judged'}"
+    done = [run for run in runs if run.outcome is not Outcome.SKIP]
+    if (most := max((run.figures.get("users", 0.0) for run in done), default=0.0)) < stage.users:
+        yield f"no run with {stage.users} users (at most {most:g})"
+    few = [name for name in stage.scenarios if 0 < len({r.seed for r in done if r.scenario == name}) < stage.seeds]
+    if few:
+        yield f"fewer than {stage.seeds} seeds of {', '.join(few)}"
+
+
+def _untested(selftest: SelfTest | None) -> Iterator[str]:
+    if selftest is None:
+        yield "no selftest of this code: run `sse-harness selftest`"
+    elif not selftest.sound:
+        yield (
+            f"the selftest caught {selftest.caught}/{selftest.planted} defects with {selftest.false_alarms} "
+            "false alarms: checks cannot be trusted"
+        )
+
+
+def _unprepared(stage: Stage, previous: Previous | None, *, own: bool, now: float) -> Iterator[str]:
+    if stage.previous_stage is None:
+        return
+    wanted = f"a GO of stage {stage.previous_stage} in the last {stage.previous_within_days:g} days"
+    if previous is None or previous.stage != stage.previous_stage or previous.outcome is not Decision.GO:
+        yield f"there is no {wanted.removeprefix('a ')}: sign off stage {stage.previous_stage} first"
+    elif now - previous.at > stage.previous_within_days * DAY:
+        yield f"the GO of stage {previous.stage} is too old: this stage needs {wanted}"
+    elif previous.rehearsal and not own:
+        yield f"the GO of stage {previous.stage} was a rehearsal: this stage needs a real one"
+
+
+def _claim(stage: Stage, runs: Iterable[RunResult]) -> tuple[str, list[str]]:
+    """The sentence on lost events, and the reason to hold where the margin is not reached."""
+    judged = [run for run in runs if run.outcome in (Outcome.PASS, Outcome.FAIL)]
+    lost = sum(account.lost for run in judged for account in run.accounts)
+    total = lost + sum(account.delivered for run in judged for account in run.accounts)
+    if not total:
+        return "", [] if stage.loss_rate is None else ["no judged delivery: nothing can be said about lost events"]
+    rate = upper_rate(lost, total, confidence=stage.confidence)
+    how = f"at most {rate:.2g} at {stage.confidence * 100:g} % confidence, deliveries taken as independent"
+    claim = f"{lost or 'None'} of {total:,} judged deliveries lost: the rate of lost events is {how}."
+    if stage.loss_rate is None or rate <= stage.loss_rate:
+        return claim, []
+    return claim, [f"lost events: {rate:.2g} cannot be excluded, the policy's margin is {stage.loss_rate:g}"]

@@ -1,0 +1,117 @@
+import re
+from pathlib import Path
+
+import pytest
+
+import scenarios
+from harness import checks
+from harness.check import REGISTRY
+from harness.errors import HarnessError
+from harness.policy import load_policy
+from harness.requirements import CATALOGUE, PLAN
+
+SECTION_A = {one.id for one in CATALOGUE.values() if one.source == PLAN}
+
+
+@pytest.fixture
+def load(tmp_path):
+    def write(text):
+        path = tmp_path / "policy.toml"
+        path.write_text(text)
+        return load_policy(path, known={"QA-1", "QA-2", "VAL-1"})
+
+    return write
+
+
+def test_the_plan_has_29_requirements():
+    assert len(SECTION_A) == 29
+
+
+def test_the_default_has_each_product_requirement_in_exactly_one_list_per_stage():
+    for stage in load_policy(known=SECTION_A).stages.values():
+        assert set(stage.required) | set(stage.out_of_scope) == SECTION_A
+        assert not set(stage.required) & set(stage.out_of_scope)
+
+
+def test_the_default_names_scenarios_that_exist():
+    known = {path.stem for path in Path(scenarios.__file__).parent.glob("*.py")}
+    assert set(load_policy(known=SECTION_A).stage(10).scenarios) <= known
+
+
+def test_the_default_names_checks_of_the_requirement():
+    for requirement, need in load_policy(known=SECTION_A).stage(10).required.items():
+        assert need.checks, checks.__doc__
+        assert [name for name in need.checks if requirement not in REGISTRY[name].requirements] == []
+
+
+def test_the_default_asks_for_enough_deliveries_for_its_claim():
+    stage = load_policy(known=SECTION_A).stage(10)
+    assert stage.required["QA-1"].least["deliveries"] == 3000
+    assert (stage.loss_rate, stage.confidence) == (1e-3, 0.95)
+
+
+def test_a_stage_that_the_policy_does_not_have():
+    with pytest.raises(HarnessError, match=r"^policy default has no stage 50; it has 10, add \[stages.50\]$"):
+        load_policy(known=SECTION_A).stage(50)
+
+
+def test_a_policy_of_ones_own(load):
+    policy = load(
+        'version = 1\nname = "ours"\n[stages.50]\nscenarios = ["steady"]\nmax_age_days = 2\nprevious_stage = 10\n'
+        "previous_within_days = 14\nseeds = 3\nusers = 500\n[stages.50.margins]\nloss_rate = 1e-4\nconfidence = 0.99\n"
+        '[stages.50.required]\nQA-1 = { deliveries = 30000, checks = ["a.b"], uncovered = "rendering" }\nQA-2 = {}\n'
+        '[stages.50.out_of_scope]\nVAL-1 = "by hand"\n'
+    )
+    stage = policy.stage(50)
+    assert (policy.name, stage.percent, stage.scenarios) == ("ours", 50, ("steady",))
+    assert (stage.max_age_days, stage.previous_stage, stage.previous_within_days) == (2.0, 10, 14.0)
+    assert (stage.seeds, stage.users, stage.loss_rate, stage.confidence) == (3, 500, 1e-4, 0.99)
+    assert stage.required["QA-1"].least == {"deliveries": 30000.0}
+    assert (stage.required["QA-1"].checks, stage.required["QA-1"].uncovered) == (("a.b",), "rendering")
+    assert stage.out_of_scope == {"VAL-1": "by hand"}
+
+
+def test_a_policy_without_stages(load):
+    with pytest.raises(HarnessError, match="policy policy has no stage 10; it has none, add"):
+        load("version = 1\n").stage(10)
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("", "the field 'version' is missing; add version = a whole number"),
+        ("version = 2", "'version' is 2 and this sse-harness knows 1; rewrite the policy"),
+        ("version = 1\nstage = 1", "there is no field 'stage'; did you mean 'stages'?"),
+        ("version = 1\n[stages.ten]", "'ten' is no stage; write a percentage such as [stages.10]"),
+        ("version = 1\n[stages.101]", "'101' is no stage; write a percentage such as [stages.10]"),
+        ("version = 1\n[stages.10]\nsedes = 1", "there is no field 'sedes'; did you mean 'seeds'?"),
+        ("version = 1\n[stages.10.required]\nQA-3 = {}", "'QA-3' is no requirement; did you mean 'QA-2'?"),
+        ("version = 1\n[stages.10.required]\nX = {}", "'X' is no requirement; the fields are QA-1, QA-2, VAL-1"),
+        (
+            "version = 1\n[stages.10.required]\nQA-1 = {delivery = 1}",
+            "there is no field 'delivery'; did you mean 'deliveries'?",
+        ),
+        (
+            "version = 1\n[stages.10.required]\nQA-1 = {users = -1}",
+            "'users' is -1.0; give a number that is not negative",
+        ),
+        ("version = 1\n[stages.10.required]\nQA-1 = 3", "'QA-1' is a whole number; write a table"),
+        ('version = 1\n[stages.10.out_of_scope]\nQA-9 = "x"', "'QA-9' is no requirement; did you mean 'QA-2'?"),
+        (
+            'version = 1\n[stages.10.out_of_scope]\nQA-1 = " "',
+            "QA-1 is out of scope without a reason; give the sentence to print",
+        ),
+        (
+            'version = 1\n[stages.10.required]\nQA-1 = {}\n[stages.10.out_of_scope]\nQA-1 = "x"',
+            "QA-1 is required and out of scope; keep one of the two",
+        ),
+        (
+            "version = 1\n[stages.10.margins]\nconfidence = 95",
+            "'confidence' is 95.0; give a number between 0 and 1",
+        ),
+    ],
+)  # fmt: skip
+def test_each_fault_is_one_sentence(load, tmp_path, text, sentence):
+    where = rf"^{re.escape(str(tmp_path))}/policy\.toml( \[.*\])*: "
+    with pytest.raises(HarnessError, match=where + re.escape(sentence) + "$"):
+        load(text)

@@ -1,0 +1,51 @@
+import subprocess
+import sys
+
+import pytest
+
+import reports
+from harness.errors import HarnessError
+
+
+def test_every_format_is_found_by_its_file_name(results, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    written = reports.write_all(results, tmp_path / "new" / "out")
+    assert {path.name for path in written} == {"report.html", "report.md", "verdicts.json", "junit.xml"}
+    assert all(path.is_file() for path in written)
+
+
+def test_only_some(results, tmp_path):
+    assert reports.write_all(results, tmp_path, only=["junit"]) == [tmp_path / "junit.xml"]
+    assert [path.name for path in tmp_path.iterdir()] == ["junit.xml"]
+
+
+def test_a_format_of_ones_own(results, tmp_path):
+    folder = tmp_path / "mine"
+    folder.mkdir()
+    (folder / "short.py").write_text(
+        '"""One line."""\ndef write(results, out):\n'
+        '    path = out / "short.txt"\n    path.write_text(results.headline)\n    return path\n'
+    )
+    assert reports.write_all(results, tmp_path, only=["short"], folders=[folder])[0].read_text() == "REHEARSAL NO-GO"
+    assert reports.write_all(results, tmp_path, only=[str(folder / "short.py")]) == [tmp_path / "short.txt"]
+
+
+def test_a_format_that_fails_does_not_cost_the_others(results, tmp_path):
+    folder = tmp_path / "mine"
+    folder.mkdir()
+    (folder / "broken.py").write_text("def write(results, out):\n    raise ValueError('no')\n")
+    (folder / "empty.py").write_text("")
+    with pytest.raises(HarnessError) as caught:
+        reports.write_all(results, tmp_path, only=["broken", "empty", "jnit", "junit"], folders=[folder])
+    assert str(caught.value) == (
+        "report 'broken' failed: ValueError: no; mend it; report 'empty' defines no `write(results, out)`; add it; "
+        "there is no report 'jnit'; did you mean junit?"
+    )
+    assert (tmp_path / "junit.xml").is_file()
+
+
+@pytest.mark.slow
+def test_nothing_is_imported_that_is_not_needed():
+    code = "import reports, sys; print(sorted({'jinja2', 'matplotlib', 'reports.html'} & sys.modules.keys()))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
