@@ -185,7 +185,7 @@ async def _watched(plan: Plan, writer: Writer, parts: Path, say: Say) -> None:
             raise
         writer.write("trouble", reason="the run was interrupted")
     except (HarnessError, httpx.HTTPError, OSError) as exc:
-        writer.write("trouble", reason=f"{exc or type(exc).__name__}")
+        writer.write("trouble", reason=str(exc) or type(exc).__name__)
     finally:
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.remove_signal_handler(number)

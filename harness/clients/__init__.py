@@ -26,7 +26,8 @@ class Session:
     """One subscriber as its client sees it.
 
     `headers` carry the token; `options` are the scenario's for this client (seconds as float); `fresh_token` gives
-    headers with a new token where the target has one; `rng` is seeded by the run.
+    headers with a new token where the target has one; `rng` is seeded by the run.  A client that knows better than
+    this moment when a thing happened sets `at` (monotonic seconds) before it tells of it.
     """
 
     sub: str
@@ -37,6 +38,7 @@ class Session:
     options: Mapping[str, Any] = field(default_factory=dict)
     fresh_token: Callable[[], Awaitable[Mapping[str, str]]] | None = None
     rng: random.Random = field(default_factory=random.Random)
+    at: float | None = None
     number: int = -1
     is_open: bool = False
     sentinels: set[str] = field(default_factory=set)
@@ -116,7 +118,7 @@ class Session:
             "wait",
         ):
             data["attempt"] = self.number
-        self.writer.write(f"sub.{what}", sub=self.sub, **data)
+        self.writer.write(f"sub.{what}", t=self.at, sub=self.sub, **data)
 
 
 class Client(Protocol):

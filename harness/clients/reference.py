@@ -72,7 +72,7 @@ class Driver:
         async with contextlib.AsyncExitStack() as stack:
             http = await stack.enter_async_context(new_client())
             stack.push_async_callback(self._closed)
-            outputs = self.machine.start(_now())
+            outputs = self.machine.start(self._now())
             while await self._carry_out(outputs, http):
                 outputs = await self._next()
 
@@ -114,22 +114,22 @@ class Driver:
             return await self._lost(f"{type(exc).__name__}: {exc}")
         if isinstance(said, bytes):
             self.received += len(said)
-            return self.machine.received(_now(), said)
+            return self.machine.received(self._now(), said)
         self.session.response(said.status_code, said.headers)
-        return self.machine.connected(_now(), said.status_code, said.headers)
+        return self.machine.connected(self._now(), said.status_code, said.headers)
 
     async def _ticked(self) -> list[Output]:
         """Wait for the deadline; a machine that has none is offline or over, and only cancelling ends the wait."""
         while (until := self.machine.deadline()) is not None:
-            await asyncio.sleep(until - _now())
-            if outputs := self.machine.tick(_now()):
+            await asyncio.sleep(until - asyncio.get_running_loop().time())
+            if outputs := self.machine.tick(self._now()):
                 return outputs
         await asyncio.Event().wait()
         return []
 
     async def _lost(self, reason: str) -> list[Output]:
         await self._dropped()
-        return self.machine.ended(_now(), reason)
+        return self.machine.ended(self._now(), reason)
 
     async def _dropped(self) -> None:
         if self.stream is not None:
@@ -138,16 +138,21 @@ class Driver:
 
     async def _refreshed(self) -> list[Output]:
         if self.session.fresh_token is None:
-            return self.machine.ended(_now(), "there is no way to get a new token")
+            return self.machine.ended(self._now(), "there is no way to get a new token")
         self.headers = await self.session.fresh_token()
-        return self.machine.token_refreshed(_now())
+        return self.machine.token_refreshed(self._now())
 
     async def _closed(self) -> None:
         """Whatever ends the coroutine closes the machine and the transport."""
-        for output in self.machine.close(_now()):
+        for output in self.machine.close(self._now()):
             if not isinstance(output, Disconnect):
                 self._tell(output)
         await self._dropped()
+
+    def _now(self) -> float:
+        """The time of the machine's next input, and of all records that it leads to: waits are judged exactly."""
+        self.session.at = asyncio.get_running_loop().time()
+        return self.session.at
 
     def _tell(self, notice: Output) -> None:
         session = self.session
@@ -176,10 +181,6 @@ class Driver:
                 session.state(self.machine.state.name, f"Last-Event-ID withheld: {id!r}")
             case _:
                 pass
-
-
-def _now() -> float:
-    return asyncio.get_running_loop().time()
 
 
 def new_client() -> httpx.AsyncClient:
