@@ -1,0 +1,45 @@
+"""Named defects: each is one deliberate breach of what the server promises, switched on to see whether a check rings.
+
+The table is the one place that names them; where the good behaviour is decided stands one `if` that asks for it.
+"""
+
+from collections.abc import Mapping
+from typing import Final
+
+from harness.errors import HarnessError
+
+DEFECTS: Final[Mapping[str, str]] = {
+    "ignores-last-event-id": "a resume is treated as a first connection: nothing is replayed, nothing is said",
+    "replays-one-too-many": "the replay begins with the event that the client already has",
+    "replays-one-too-few": "the replay leaves out the first event after the last event ID",
+    "replays-twice": "the whole replay comes twice",
+    "loses-handover": "the first live event after a resume is lost",
+    "leaks-to-other-user": "events of one user reach the streams of every user",
+    "no-heartbeat": "no heartbeats",
+    "heartbeat-with-id": "a heartbeat carries an id of its own, which becomes the client's last event ID",
+    "limit-one-too-many": "a user may have one stream more than the limit",
+    "limit-one-too-few": "a user may have one stream less than the limit",
+    "never-frees-slot": "the slot of a stream that ended is never given back",
+    "accepts-no-token": "a request without a token is let in (as the user `anonymous`)",
+    "accepts-expired-token": "an expired token is let in, and a stream outlives its token",
+    "reuses-ids-after-restart": "after a crash the epoch stays and the numbers begin with 1 again",
+    "ignores-kill-switch": "live streams go on when the flag is switched off",
+    "buffers-2s": "the stream is delivered in batches, one every 2 s",
+    "bare-lf": "data with line feeds is not split into data lines",
+    "no-retry-after": "the 429 has no Retry-After",
+    "wrong-content-type": "the stream is sent as text/plain",
+    "cacheable": "the stream has no Cache-Control and no X-Accel-Buffering",
+    "late-headers": "the head of the response waits for the first event",
+    "resets-needlessly": "every resume is answered with a reset, though its id is in the buffer",
+    "silent-loss-when-too-old": "a resume whose id is too old goes on with what there is and says nothing",
+    "breaks-schema": "the body of an event has fields of the wrong type",
+    "nul-in-id": "ids contain a NUL, so that no client can take them",
+    "resets-with-id": "the reset event carries an id line",
+}
+
+
+def known(name: str) -> str:
+    """The name, if there is such a defect. Raises HarnessError."""
+    if name not in DEFECTS:
+        raise HarnessError(f"there is no defect {name!r}; known: {', '.join(DEFECTS)}")
+    return name

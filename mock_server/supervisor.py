@@ -1,0 +1,195 @@
+"""The supervisor: keeps both ports reserved, runs the worker, and starts it again when a restart was ordered.
+
+The reserved sockets are bound and never listen, so the ports stay ours while nobody listens, and a connection
+attempt is refused meanwhile.  A worker that ends without an order ends the supervisor with exit code 1.
+"""
+
+import asyncio
+import contextlib
+import json
+import os
+import secrets
+import signal
+import socket
+import sys
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+from harness.errors import HarnessError
+from mock_server.ports import CONTROL_TOKEN, SECRET, bound
+from mock_server.settings import Settings
+
+# A worker's line can hold a whole replay buffer.
+LONGEST_LINE: Final = 256 * 1024 * 1024
+_END_WITHIN: Final = 5.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """What to run. `history`: FILE; each worker writes one of its own beside it, FILE with -0, -1 ... in its name."""
+
+    settings: Settings = field(default_factory=Settings)
+    host: str = "127.0.0.1"
+    port: int = 0
+    control_port: int = 0
+    history: Path | None = None
+    stop_with_stdin: bool = False
+
+
+def history_file(history: Path, incarnation: int) -> Path:
+    """The file of one incarnation: server.jsonl -> server-0.jsonl. All of them: `server-*.jsonl`."""
+    return history.with_name(f"{history.stem}-{incarnation}{history.suffix}")
+
+
+def control_token_file(token: str, folder: Path | None = None) -> Path:
+    """Write a control token to a new file that only its owner can read; returns its path."""
+    descriptor, name = tempfile.mkstemp(prefix="sse-mock-control-", dir=folder)
+    with os.fdopen(descriptor, "w") as out:
+        out.write(token)
+    return Path(name)
+
+
+def run(options: Options) -> int:
+    """Run the mock server until SIGTERM, SIGINT or, if so asked, the end of standard input; returns the exit code."""
+    environment = dict(os.environ)
+    made = CONTROL_TOKEN not in environment
+    for name in (CONTROL_TOKEN, SECRET):
+        environment.setdefault(name, secrets.token_urlsafe(24))
+    path = control_token_file(environment[CONTROL_TOKEN]) if made else None
+    try:
+        return asyncio.run(_Supervisor(options, environment, path).run())
+    finally:
+        if path is not None:
+            path.unlink(missing_ok=True)
+
+
+class _Supervisor:
+    def __init__(self, options: Options, environment: Mapping[str, str], token_file: Path | None) -> None:
+        self._options = options
+        self._environment = environment
+        self._token_file = token_file
+        self._stop = asyncio.Event()
+        self._announced = False
+
+    async def run(self) -> int:
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._stop.set)
+        if self._options.stop_with_stdin:
+            loop.add_reader(sys.stdin.fileno(), self._stdin)
+        reserved = [
+            reserve(self._options.host, self._options.port, "port"),
+            reserve("127.0.0.1", self._options.control_port, "control_port"),
+        ]
+        try:
+            return await self._incarnations([one.getsockname()[1] for one in reserved])
+        finally:
+            for one in reserved:
+                one.close()
+
+    async def _incarnations(self, ports: list[int]) -> int:
+        incarnation, saved, epoch = 0, None, _epoch()
+        while not self._stop.is_set():
+            told = await self._worker(ports, incarnation, saved, epoch)
+            if told is None:
+                if self._stop.is_set():
+                    break
+                print("the mock server's worker died; its last words are above", file=sys.stderr)  # noqa: T201
+                return 1
+            saved = told["saved"]
+            epoch = saved.get("epoch") or _epoch()
+            incarnation += 1
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._stop.wait(), told["down"])
+        return 0
+
+    async def _worker(self, ports: list[int], incarnation: int, saved: Any, epoch: str) -> dict[str, Any] | None:
+        """Run one worker to its end; returns the restart that it asked for, if any."""
+        process = await asyncio.create_subprocess_exec(
+            sys.executable, "-m", "mock_server.worker",
+            stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, env=self._environment, limit=LONGEST_LINE,
+        )  # fmt: skip
+        orders = {
+            "settings": self._options.settings.as_dict(),
+            "host": self._options.host,
+            "port": ports[0],
+            "control_port": ports[1],
+            "history": self._history(incarnation),
+            "incarnation": incarnation,
+            "epoch": epoch,
+            "saved": saved,
+        }
+        reading = asyncio.create_task(self._read(process, ports))
+        stopping = asyncio.create_task(self._stop.wait())
+        try:
+            with contextlib.suppress(ConnectionError):
+                process.stdin.write(json.dumps(orders).encode() + b"\n")  # type: ignore[union-attr]
+                await process.stdin.drain()  # type: ignore[union-attr]
+            await asyncio.wait((reading, stopping), return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            stopping.cancel()
+            await _end(process)
+        return await reading
+
+    async def _read(self, process: asyncio.subprocess.Process, ports: list[int]) -> dict[str, Any] | None:
+        """Read the worker's lines until it ends."""
+        restart = None
+        assert process.stdout is not None  # noqa: S101 - asked for with PIPE
+        async for line in process.stdout:
+            told = json.loads(line)
+            if "listening" in told and not self._announced:
+                self._announced = True
+                self._announce(ports, told["epoch"])
+            if "restart" in told:
+                restart = told
+        return restart
+
+    def _announce(self, ports: list[int], epoch: str) -> None:
+        told: dict[str, Any] = {"port": ports[0], "control_port": ports[1], "epoch": epoch}
+        if self._token_file is not None:
+            told["control_token_file"] = str(self._token_file)
+        print(json.dumps(told), flush=True)  # noqa: T201
+
+    def _history(self, incarnation: int) -> str | None:
+        history = self._options.history
+        return None if history is None else str(history_file(history.absolute(), incarnation))
+
+    def _stdin(self) -> None:
+        if not os.read(sys.stdin.fileno(), 4096):
+            asyncio.get_running_loop().remove_reader(sys.stdin.fileno())
+            self._stop.set()
+
+
+def reserve(host: str, port: int, name: str) -> socket.socket:
+    """A bound socket that never listens. Raises HarnessError."""
+    try:
+        one = bound(host, port)
+        # Whoever listens there already shows only now: two bound sockets may share a port, two listening ones not.
+        if port:
+            _demand_free(host, port)
+    except OSError as exc:
+        raise HarnessError(f"{name} {port} on {host} cannot be used ({exc.strerror}); choose another one") from exc
+    return one
+
+
+def _demand_free(host: str, port: int) -> None:
+    with bound(host, port) as one:
+        one.listen(1)
+
+
+async def _end(process: asyncio.subprocess.Process) -> None:
+    """Close the worker's standard input, which ends it; kill it if it does not."""
+    if process.stdin is not None:
+        process.stdin.close()
+    try:
+        await asyncio.wait_for(process.wait(), _END_WITHIN)
+    except TimeoutError:
+        process.kill()
+        await process.wait()
+
+
+def _epoch() -> str:
+    return secrets.token_hex(4)

@@ -1,0 +1,212 @@
+"""Each defect misbehaves when it is on, and without it the server behaves."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+import mock_server
+from harness.errors import HarnessError
+from harness.eventstream import Decoder, Event
+from harness.testevent import read
+from mock_server.defects import DEFECTS, known
+
+
+def decoded(raw):
+    return [one for one in Decoder().feed(raw.body) if isinstance(one, Event)]
+
+
+def handover(mock):
+    (first,) = mock.publish()
+    raw = mock.stream(last_event_id=first)
+    live = mock.publish(count=2)
+    raw.until(live[-1].encode() + b"\n")
+    return raw.ids == live
+
+
+def no_heartbeat(mock):
+    raw = mock.stream()
+    try:
+        while b": heartbeat" not in raw.body:
+            raw.more(timeout=mock.patience)
+    except TimeoutError:
+        return False
+    return True
+
+
+def heartbeat_without_id(mock):
+    return b"id:" not in mock.stream().until(b": heartbeat").body
+
+
+def frees_slot(mock):
+    for _ in range(3):
+        mock.stream(user="slots").close()
+        mock.until(lambda: mock.stats()["open"] == 0)
+    return mock.request(user="slots").status == 200
+
+
+def needs_a_token(mock):
+    return mock.request(token=None).status == 401
+
+
+def needs_a_fresh_token(mock):
+    return mock.request(token=mock.token(ttl=-1)).status == 401
+
+
+def obeys_the_kill_switch(mock):
+    raw = mock.stream()
+    mock.order("/flag", enabled=False)
+    if mock.stats()["open"]:
+        return False
+    return raw.to_end() == "fin"
+
+
+def comes_at_once(mock):
+    raw = mock.stream()
+    mock.publish()
+    try:
+        while not raw.ids:
+            raw.more(timeout=mock.patience)
+    except TimeoutError:
+        return False
+    return True
+
+
+def splits_lines(mock):
+    raw = mock.stream()
+    ids = mock.publish(count=4)
+    raw.until(ids[-1].encode() + b"\n").until(lambda seen: raw.body.endswith(b"}\n\n"))
+    return all(read(one.data) is not None for one in decoded(raw))
+
+
+def says_when_to_retry(mock):
+    return "retry-after" in [mock.request() for _ in range(4)][3].until(b"\r\n\r\n").head
+
+
+def has_type(mock):
+    return mock.stream().head["content-type"] == "text/event-stream"
+
+
+def is_not_cached(mock):
+    return {"cache-control", "x-accel-buffering"} <= set(mock.stream().head)
+
+
+def has_early_head(mock):
+    raw = mock.request()
+    try:
+        raw.more(timeout=mock.patience)
+    except TimeoutError:
+        mock.publish()
+        raw.until(b"retry: ").until_ids(1)
+        return False
+    return True
+
+
+def fits_its_schema(mock):
+    raw = mock.stream()
+    mock.publish(type="metric")
+    raw.until_ids(1)
+    return isinstance(read(decoded(raw)[0].data).body["value"], float)
+
+
+def gives_ids(mock):
+    raw = mock.stream()
+    (id,) = mock.publish()
+    raw.until(b"}\n\n")
+    return decoded(raw)[0].id == id
+
+
+def resets_without_id(mock):
+    raw = mock.stream(last_event_id="other-1").until(b"event: reset").until(b"}")
+    return decoded(raw)[0].id == ""
+
+
+def limit_of(number):
+    return lambda mock: [mock.request(user="limit").status for _ in range(5)].count(200) == number
+
+
+def replays(mock):
+    ids = mock.publish(count=3)
+    raw = mock.stream(last_event_id=ids[0])
+    (last,) = mock.publish()
+    return raw.until(last.encode() + b"\n").ids == [*ids[1:], last]
+
+
+def tells_too_old(mock):
+    first, *_ = mock.publish(count=25)
+    raw = mock.stream(last_event_id=first)
+    mock.publish()
+    raw.until_ids(1)
+    return b"event: reset" in raw.body
+
+
+def isolates(mock):
+    raw = mock.stream()
+    mock.publish("bob")
+    (last,) = mock.publish()
+    return raw.until(last.encode() + b"\n").ids == [last]
+
+
+BEHAVES = {
+    "ignores-last-event-id": replays,
+    "replays-one-too-many": replays,
+    "replays-one-too-few": replays,
+    "replays-twice": replays,
+    "resets-needlessly": replays,
+    "loses-handover": handover,
+    "leaks-to-other-user": isolates,
+    "no-heartbeat": no_heartbeat,
+    "heartbeat-with-id": heartbeat_without_id,
+    "limit-one-too-many": limit_of(3),
+    "limit-one-too-few": limit_of(3),
+    "never-frees-slot": frees_slot,
+    "accepts-no-token": needs_a_token,
+    "accepts-expired-token": needs_a_fresh_token,
+    "ignores-kill-switch": obeys_the_kill_switch,
+    "buffers-2s": comes_at_once,
+    "bare-lf": splits_lines,
+    "no-retry-after": says_when_to_retry,
+    "wrong-content-type": has_type,
+    "cacheable": is_not_cached,
+    "late-headers": has_early_head,
+    "silent-loss-when-too-old": tells_too_old,
+    "breaks-schema": fits_its_schema,
+    "nul-in-id": gives_ids,
+    "resets-with-id": resets_without_id,
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", sorted(BEHAVES))
+def test_a_defect_misbehaves_and_without_it_the_server_behaves(mock, name):
+    mock.patience = 10.0
+    assert BEHAVES[name](mock)
+    mock.calm()
+    mock.patience = 0.7
+    mock.order("/defect", name=name, on=True)
+    assert not BEHAVES[name](mock)
+
+
+@pytest.mark.slow
+def test_defect_reuses_ids_after_restart(start_mock):
+    mock = start_mock()
+    before = mock.publish()
+    mock.restart("crash")
+    after = mock.publish()
+    assert after != before
+    mock.order("/defect", name="reuses-ids-after-restart", on=True)
+    mock.restart("crash")
+    assert mock.publish() == after
+
+
+def test_every_defect_is_tried_and_asked_for_somewhere():
+    assert set(BEHAVES) | {"reuses-ids-after-restart"} == set(DEFECTS)
+    folder = Path(mock_server.__file__).parent
+    code = "".join(file.read_text() for file in folder.glob("*.py") if file.name != "defects.py")
+    asked = set(re.findall(r'"([a-z0-9-]+)" (?:not )?in [a-z_.]*defects', code))
+    assert asked == set(DEFECTS)
+
+
+def test_an_unknown_defect_is_refused_in_one_sentence():
+    with pytest.raises(HarnessError, match=r"^there is no defect 'x'; known: ignores-last-event-id, "):
+        known("x")

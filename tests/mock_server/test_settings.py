@@ -1,0 +1,46 @@
+import json
+
+import pytest
+
+from harness.errors import HarnessError
+from mock_server.settings import Settings, load_settings, promises
+
+
+def test_settings_come_from_mappings_json_and_files_a_later_one_over_an_earlier(tmp_path):
+    path = tmp_path / "mock.json"
+    path.write_text('{"retry_ms": 7, "heartbeat": 1}')
+    found = load_settings({"heartbeat": 5, "throttle": 2}, str(path), '{"heartbeat": 2, "defects": ["cacheable"]}')
+    assert found == Settings(heartbeat=2, throttle=2, retry_ms=7, defects=("cacheable",))
+
+
+def test_settings_survive_json():
+    settings = Settings(defects=("cacheable",), cors_origins=("http://a",), max_lifetime=3.0)
+    assert load_settings(json.loads(json.dumps(settings.as_dict()))) == settings
+
+
+def test_what_the_server_promises_follows_its_settings():
+    made = promises(Settings(heartbeat=2.0, limit_per_user=7, replay_events=9))
+    assert (made.heartbeat, made.limit_per_user, made.replay_events) == (2.0, 7, 9)
+    assert {"metric", "notification", "job", "sentinel", "reset", "dropped"} == set(made.schemas)
+
+
+@pytest.mark.parametrize(
+    "given, sentence",
+    [
+        ({"hartbeat": 1}, "the mock server has no setting 'hartbeat'; known: heartbeat, "),
+        ({"heartbeat": 0}, "setting heartbeat of the mock server must be a number of seconds, more than 0, not 0"),
+        ({"heartbeat": True}, "setting heartbeat of the mock server must be a number of seconds"),
+        ({"retry_ms": 1.5}, "setting retry_ms of the mock server must be a whole number, 0 or more, not 1.5"),
+        ({"throttle": -1}, "setting throttle of the mock server must be a number, more than 0, or null"),
+        ({"enabled": 1}, "setting enabled of the mock server must be true or false"),
+        ({"defects": "cacheable"}, "setting defects of the mock server must be a list of strings"),
+        ({"defects": ["x"]}, "setting defects of the mock server must be a list of known defects"),
+        ({"loop": "trio"}, "setting loop of the mock server must be auto, uvloop or asyncio"),
+        ("{", "settings in the given JSON are no JSON"),
+        ("/no/such/file", "settings /no/such/file cannot be read (No such file or directory); give JSON or a path"),
+    ],
+)
+def test_a_wrong_setting_is_refused_in_one_sentence(given, sentence):
+    with pytest.raises(HarnessError) as caught:
+        load_settings(given)
+    assert str(caught.value).startswith(sentence)
