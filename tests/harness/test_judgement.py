@@ -1,0 +1,61 @@
+"""From a history to the result of a run."""
+
+import random
+
+import pytest
+
+from harness import checks, history, judgement, simulate
+from harness.check import Outcome
+from harness.history import History, Record
+
+checks.load()
+
+
+@pytest.mark.parametrize("plot", ["drop", "steady"])
+def test_a_clean_run_is_a_pass_with_figures_that_were_counted(plot, tmp_path):
+    plots = [name for name in simulate.PLOTS if name.startswith(plot)]
+    kept = simulate.play(plots[0] if plots else sorted(simulate.PLOTS)[0], random.Random(5))
+    history.save(kept, tmp_path / "history.jsonl")
+    run = judgement.judged(tmp_path / "history.jsonl")
+    assert run.outcome is Outcome.PASS, run.reason
+    assert run.history == str(tmp_path / "history.jsonl")
+    assert run.figures["deliveries"] == sum(one.delivered for one in run.accounts) > 0
+    assert all(one.entitled == one.delivered + one.announced + one.lost + one.unseen for one in run.accounts)
+    assert sum(value for _, value in run.series["deliveries per second"]) == len(kept.of("sub.event"))
+    assert run.series["open streams"][-1][1] >= 0
+
+
+def test_what_was_skipped_is_not_judged():
+    header = {"scenario": "x", "skipped": "needs restart, which neither target nor client offers"}
+    run = judgement.result_of(History((Record(0.0, "history", header),), header))
+    assert (run.outcome, run.reason, run.verdicts) == (Outcome.SKIP, header["skipped"], ())
+
+
+def test_trouble_is_the_reason_and_nothing_passes():
+    kept = simulate.clean(random.Random(1))
+    troubled = History((*kept.records, Record(kept.end, "trouble", {"reason": "the mock server died"})), kept.header)
+    run = judgement.result_of(troubled)
+    assert run.outcome is Outcome.UNKNOWN
+    assert run.reason == "the environment failed: the mock server died"
+    assert {one.outcome for one in run.verdicts} <= {Outcome.UNKNOWN, Outcome.SKIP}
+
+
+def test_an_empty_history_is_unknown():
+    run = judgement.result_of(History((), {}))
+    assert run.outcome is Outcome.UNKNOWN
+    assert run.figures["deliveries"] == 0
+
+
+def test_fault_windows_are_plotted_and_end_with_the_run():
+    records = (
+        Record(1.0, "net.fault", {"proxy": "p", "fault": "disabled", "state": "on"}),
+        Record(2.0, "net.fault", {"proxy": "p", "fault": "disabled", "state": "off"}),
+        Record(3.0, "net.fault", {"proxy": "p", "fault": "timeout", "state": "on"}),
+        Record(4.0, "step", {"step": "network", "state": "begin"}),
+        Record(5.0, "lag", {"worst": 0.25}),
+    )
+    series = judgement.series(History(records, {}))
+    assert series["fault: p disabled"] == [(0.0, 1.0), (1.0, 0.0)]
+    assert series["fault: p timeout"] == [(2.0, 1.0), (4.0, 0.0)]
+    assert not any("step" in name for name in series)
+    assert judgement.figures(History(records, {}))["lag"] == 0.25

@@ -1,0 +1,54 @@
+"""Who this process is, how late its loop runs, what it holds."""
+
+import asyncio
+import os
+import socket
+import time
+
+from harness import history, meters
+
+
+def test_a_history_file_begins_with_who_wrote_it(tmp_path):
+    meters.open_history(tmp_path / "x.jsonl", "load", seed=3).close()
+    [head] = history.read(tmp_path / "x.jsonl")
+    assert (head["role"], head["pid"], head["seed"]) == ("load", os.getpid(), 3)
+    assert head["boot"] == meters.identity("other")["boot"]
+
+
+def test_what_is_opened_is_counted_and_what_is_closed_is_not():
+    async def held():
+        before = meters.holdings()
+        with socket.create_server(("127.0.0.1", 0)) as server, socket.create_connection(server.getsockname()) as one:
+            other, _ = server.accept()
+            other.close()
+            during = meters.holdings()
+            assert one.fileno() > 0
+        return before, during, meters.holdings()
+
+    before, during, after = asyncio.run(held())
+    assert during["descriptors"] == before["descriptors"] + 2
+    assert during["sockets"] == before["sockets"] + 1
+    assert {**after, "rss": 0} == {**before, "rss": 0}
+    assert before["tasks"] == 1
+    assert before["rss"] > 1_000_000
+
+
+def test_another_process_tells_no_tasks():
+    assert meters.holdings(os.getppid())["tasks"] == -1
+
+
+def test_a_blocked_loop_shows_as_lag(tmp_path):
+    writer = meters.open_history(tmp_path / "x.jsonl", "run")
+
+    async def blocked():
+        ticker = asyncio.create_task(meters.record_lag(writer))
+        await asyncio.sleep(0)
+        time.sleep(0.15)  # noqa: ASYNC251 - that it blocks is the point
+        await asyncio.sleep(0.02)
+        ticker.cancel()
+        await asyncio.gather(ticker, return_exceptions=True)
+
+    asyncio.run(blocked())
+    writer.close()
+    lags = [record["worst"] for record in history.read(tmp_path / "x.jsonl") if record.kind == "lag"]
+    assert max(lags) > 0.1

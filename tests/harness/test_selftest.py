@@ -1,0 +1,81 @@
+"""What a selftest makes of verdicts; the live matrix itself is `sse-harness selftest`."""
+
+import pytest
+
+from harness import selftest
+from harness.check import Outcome, Verdict
+from harness.defects import Defect
+from harness.results import RunResult, SelfTest
+
+DEFECT = Defect("breaks-x", "steady", ("x.must",), ("x.may",))
+
+
+def run(**outcomes):
+    verdicts = tuple(
+        Verdict(name.replace("_", "."), (), "MUST", "server", outcome, "", "seen", (), {})
+        for name, outcome in outcomes.items()
+    )
+    return RunResult(
+        scenario="steady", target="mock", client="reference", outcome=Outcome.PASS, history="", verdicts=verdicts
+    )
+
+
+@pytest.mark.parametrize(
+    ("outcomes", "silent", "false_alarms"),
+    [
+        ({"x_must": Outcome.FAIL}, (), ()),
+        ({"x_must": Outcome.FAIL, "x_may": Outcome.UNKNOWN, "y_other": Outcome.PASS}, (), ()),
+        ({"x_must": Outcome.UNKNOWN}, ("x.must",), ()),
+        ({"x_must": Outcome.PASS, "x_may": Outcome.FAIL}, ("x.must",), ()),
+        ({"x_must": Outcome.FAIL, "y_other": Outcome.FAIL}, (), ("y.other FAIL: seen",)),
+        ({"x_must": Outcome.FAIL, "y_other": Outcome.UNKNOWN}, (), ("y.other UNKNOWN: seen",)),
+    ],
+)
+def test_a_trial_of_a_defect(outcomes, silent, false_alarms):
+    told = selftest.trial(DEFECT, run(**outcomes))
+    assert (told.silent, told.false_alarms) == (silent, false_alarms)
+
+
+def test_in_a_clean_run_everything_that_rings_is_a_false_alarm():
+    told = selftest.trial(None, run(x_must=Outcome.FAIL, y_other=Outcome.SKIP, z_good=Outcome.PASS))
+    assert told.false_alarms == ("x.must FAIL: seen",)
+
+
+def test_a_run_without_verdicts_is_no_proof():
+    assert selftest.trial(DEFECT, run()).silent == ("x.must",)
+    assert selftest.trial(None, run()).false_alarms
+
+
+def test_the_summary_counts_and_names():
+    profile = selftest.Profile("tiny", (1,), 4)
+    trials = [
+        selftest.trial(DEFECT, run(x_must=Outcome.FAIL)),
+        selftest.trial(DEFECT, run(y_other=Outcome.FAIL)),
+        selftest.trial(None, run(x_must=Outcome.PASS)),
+    ]
+    report = selftest._report(profile, trials, ("an alarm on a random history",))
+    assert (report.summary.caught, report.summary.planted, report.summary.false_alarms) == (1, 2, 2)
+    assert report.summary.missed == ("breaks-x: x.must did not ring",)
+    assert report.clean_runs == 1
+    assert not report.summary.sound
+
+
+def test_a_result_is_found_again_for_the_same_code_only(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    assert selftest.stored() is None
+    kept = SelfTest(caught=3, planted=3, false_alarms=0, digest=selftest.digest(), missed=())
+    selftest._store(kept)
+    assert selftest.stored() == kept
+    monkeypatch.setattr(selftest, "versions", lambda: {"python": "0.0"})
+    assert selftest.stored() is None
+
+
+def test_a_damaged_store_is_no_result(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    selftest._store(SelfTest(caught=3, planted=3, false_alarms=0))
+    selftest._store_path().write_text("{")
+    assert selftest.stored() is None
+
+
+def test_random_clean_histories_raise_no_alarm():
+    assert selftest._on_histories(5) == ()
