@@ -1,0 +1,146 @@
+"""Backoff and jitter of a client's waits, judged only where it declares them.
+
+Theory.  The k-th wait is the one after k attempts in a row that did not become a stream.  What a client adds to the
+reconnection time has to grow with k and to differ between clients.  A stream that was open only for a moment may or
+may not count as a success: waits after it are left out unless the client says after what time it is stable.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass
+from statistics import mean
+
+from harness import declared
+from harness.attempts import Attempt, Life, lives
+from harness.check import Finding, check, failed, passed, skipped, unknown
+from harness.history import History
+from harness.timing import allowance
+
+ENOUGH = 8
+LATE = 3  # from the third failure on, waits have to be ...
+FACTOR = 2.0  # ... so many times those after the first
+FLAT = 1.5
+STABLE = 5.0
+SPREAD = 0.01
+
+
+@dataclass(frozen=True, slots=True)
+class _Wait:
+    """One wait of a client: its index, how long, how much of it is the reconnection time, how exactly that is known."""
+
+    sub: str
+    index: int
+    delay: float
+    reconnection: float
+    error: float
+    asked: bool
+
+    @property
+    def beyond(self) -> float:
+        return max(0.0, self.delay - self.reconnection)
+
+
+def _waits(history: History) -> list[_Wait]:
+    return history.memo("backoff.waits", lambda one: [w for life in lives(one).values() for w in _of(one, life)])
+
+
+def _of(history: History, life: Life) -> Iterator[_Wait]:
+    stable = declared.of(history).number("stable_after")
+    times = declared.reconnection_times(life, history)
+    index: int | None = 0
+    for number, one in enumerate(life.attempts):
+        index = _next_index(index, one, stable, first=number == 0)
+        following = life.attempts[number + 1] if number + 1 < len(life.attempts) else None
+        delay, error = _delay(history, one, following)
+        if delay is not None and index is not None:
+            asked = bool(one.headers.get("retry-after"))
+            yield _Wait(life.sub, index, delay, times[number] or 0.0, error, asked)
+
+
+def _next_index(index: int | None, one: Attempt, stable: float | None, *, first: bool) -> int | None:
+    """How many attempts in a row have failed before the wait that follows this one; None if that is open."""
+    if one.t_open is None:
+        return 0 if first else None if index is None else index + 1
+    lasted = (one.told_end or one.t_open) - one.t_open
+    if first or lasted >= (STABLE if stable is None else stable):
+        return 0
+    return None if stable is None or index is None else index + 1
+
+
+def _delay(history: History, one: Attempt, following: Attempt | None) -> tuple[float | None, float]:
+    """How long a client waited after an attempt: as it says, else the gap, which our own lag blurs."""
+    if one.delay is not None:
+        return one.delay, 0.0
+    if one.told_end is None or following is None:
+        return None, 0.0
+    return following.t_request - one.told_end, allowance(history, one.told_end, following.t_request)
+
+
+@check("reconnection.backoff", "PM-1", "QA-4", subject="client")
+def backoff(history: History) -> Finding:
+    """A client that declares backoff waits longer the more attempts have failed, up to its declared cap."""
+    declares = declared.of(history)
+    if not declares.can("backoff"):
+        return skipped("the client does not declare backoff")
+    waits = _waits(history)
+    beyond_cap = [one for one in waits if _beyond_cap(one, declares.number("backoff_cap"))]
+    expected = f"waits grow at least {FACTOR:g}-fold up to the {LATE}rd failure, and stay below the cap"
+    if beyond_cap:
+        rows = [f"{one.sub}: waited {one.delay:.3f} s after failure {one.index}" for one in beyond_cap]
+        return failed(expected, f"{len(rows)} waits exceed the cap", rows)
+    first = [one.beyond for one in waits if one.index == 0 and not one.asked]
+    late = [one.beyond for one in waits if one.index >= LATE and not one.asked]
+    if min(len(first), len(late)) < ENOUGH:
+        return skipped(f"{len(first)} first waits and {len(late)} late ones; {ENOUGH} of each are needed")
+    if (room := _room(declares)) < 2 * FACTOR:
+        return skipped(f"the declared cap is {room:g} times the base, too little to see growth")
+    return _growth(expected, mean(first), mean(late), len(first) + len(late))
+
+
+def _growth(expected: str, first: float, late: float, samples: int) -> Finding:
+    actual = f"{first:.3f} s beyond the reconnection time at first, {late:.3f} s from failure {LATE} on"
+    ratio = late / first if first > 0 else float("inf") if late > 0 else 1.0
+    if ratio >= FACTOR:
+        return passed(expected, actual, (), samples=samples)
+    if ratio > FLAT:
+        return unknown(expected, f"{actual}: too few samples to tell", (), samples=samples)
+    return failed(expected, actual, (), samples=samples)
+
+
+def _beyond_cap(one: _Wait, cap: float | None) -> bool:
+    return cap is not None and not one.asked and one.delay - one.reconnection - cap > one.error + 1e-3
+
+
+def _room(declares: declared.Declared) -> float:
+    base, cap = declares.number("backoff_base"), declares.number("backoff_cap")
+    return float("inf") if not base or cap is None else cap / base
+
+
+@check("reconnection.jitter", "PM-1", subject="client")
+def jitter(history: History) -> Finding:
+    """The waits of several clients after the same number of failures differ, so that they do not come all at once."""
+    if not declared.of(history).can("jitter"):
+        return skipped("the client does not declare jitter")
+    by_index: dict[int, dict[str, _Wait]] = defaultdict(dict)
+    for one in _waits(history):
+        if not one.asked:
+            by_index[one.index].setdefault(one.sub, one)
+    enough = {index: [*waits.values()] for index, waits in by_index.items() if len(waits) >= ENOUGH}
+    if not enough:
+        return skipped(f"fewer than {ENOUGH} clients waited after the same number of failures")
+    spreads = {index: _spread(waits) for index, waits in enough.items()}
+    best, samples = max(spreads.values()), sum(map(len, enough.values()))
+    expected = f"the waits of {ENOUGH} clients or more spread by more than {SPREAD:.0%} of their mean"
+    actual = f"they spread by {best:.1%}"
+    if best > SPREAD:
+        return passed(expected, actual, (), samples=samples, spread=best)
+    rows = [f"failure {index}: {[round(one.delay, 4) for one in waits][:ENOUGH]}" for index, waits in enough.items()]
+    return failed(expected, actual, rows, samples=samples)
+
+
+def _spread(waits: list[_Wait]) -> float:
+    """How far the waits lie apart, beyond what our own lag can have done, as a share of their mean."""
+    delays = [one.delay for one in waits]
+    middle = mean(delays)
+    apart = max(delays) - min(delays) - max(one.error for one in waits)
+    return max(0.0, apart) / middle if middle > 0 else 0.0

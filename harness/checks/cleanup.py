@@ -1,0 +1,156 @@
+"""Nothing stays behind: sockets, descriptors, tasks, slots, memory, and silence after close()."""
+
+from collections import defaultdict
+from dataclasses import dataclass
+
+from harness import attempts
+from harness.check import Finding, Outcome, check, failed, passed, skipped, unknown
+from harness.history import History, Record
+from harness.stats import mann_kendall, theil_sen
+from harness.timing import too_late
+
+WARM_UP, LEAST_CYCLES = 10, 30
+LEAK = 100.0  # bytes per connection
+SURE = 0.01
+STEADY = 0.5  # the slope of the second half of the cycles over that of the first, from which on growth is lasting
+LAST_WORD = 0.1  # seconds in which a client in another process may still tell of what it got before it was closed
+
+
+def _counts(history: History, name: str, expected: str) -> Finding:
+    """Whether every process holds no more of something after the run than before."""
+    pairs = _before_and_after(history, name)
+    grown = [f"{role}: {before} before, {after} after" for role, before, after in pairs if after > before]
+    if not pairs:
+        return skipped("nothing was metered before and after")
+    figures = {"after": float(sum(after for _, _, after in pairs)), "cycles": float(len(_cycles(history)))}
+    if grown:
+        return failed(expected, "; ".join(grown), grown, **figures)
+    return passed(expected, f"{len(pairs)} processes as before", (), **figures)
+
+
+def _before_and_after(history: History, name: str) -> list[tuple[str, int, int]]:
+    """Role and counts of `name` in the meters "baseline" and "after", where both are known."""
+    read: dict[str, dict[str, int]] = defaultdict(dict)
+    for record in history.of("meter"):
+        value = record[name]
+        if record["label"] in ("baseline", "after") and value is not None and value >= 0:
+            read[_role(record)][str(record["label"])] = int(value)
+    return [(role, two["baseline"], two["after"]) for role, two in read.items() if len(two) == 2]
+
+
+def _role(record: Record) -> str:
+    """Whose holdings a meter shows: the process it names, else the one that wrote it."""
+    return str(record.get("role") or record.role)
+
+
+def _cycles(history: History) -> list[Record]:
+    return [one for one in history.of("meter") if ":" in str(one["label"]) or str(one["label"]).startswith("cycle")]
+
+
+@check("cleanup.client_sockets", "QA-3", "EDGE-1", "PM-2", subject="client")
+def client_sockets(history: History) -> Finding:
+    """After every subscriber has been closed the client holds no more sockets than before."""
+    return _counts(history, "sockets", "as many sockets as before")
+
+
+@check("cleanup.descriptors", "QA-3", "EDGE-1", subject="client")
+def descriptors(history: History) -> Finding:
+    """After every subscriber has been closed the client holds no more descriptors than before."""
+    return _counts(history, "descriptors", "as many descriptors as before")
+
+
+@check("cleanup.tasks", "QA-3", "EDGE-1", subject="client")
+def tasks(history: History) -> Finding:
+    """After every subscriber has been closed no task of it is left."""
+    return _counts(history, "tasks", "as many tasks as before")
+
+
+@check("cleanup.server_slots", "QA-3", "PM-2", "PM-3", subject="server")
+def server_slots(history: History) -> Finding:
+    """After every subscriber has been closed the server holds no stream and no slot of it."""
+    stats = {str(one.get("label")): one for one in history.of("server.stats")}
+    if not {"baseline", "after"} <= set(stats):
+        return skipped("the server's own counts were not read before and after")
+    before, after = stats["baseline"], stats["after"]
+    grown = [
+        f"{name}: {before[name]} before, {after[name]} after"
+        for name in ("open", "slots")
+        if isinstance(before[name], int) and isinstance(after[name], int) and after[name] > before[name]
+    ]
+    expected = "as many streams and slots as before"
+    if grown:
+        return failed(expected, "; ".join(grown), grown)
+    return passed(expected, f"{after['open']} open, {after['slots']} slots", (), cycles=len(_cycles(history)))
+
+
+@check("cleanup.memory", "QA-3", subject="both")
+def memory(history: History) -> Finding:
+    """Memory does not grow with the number of connections that have been opened and closed."""
+    by_role: dict[str, list[Record]] = defaultdict(list)
+    for record in _cycles(history):
+        by_role[_role(record)].append(record)
+    long = {role: rows for role, rows in by_role.items() if len(rows) >= WARM_UP + LEAST_CYCLES}
+    if not long:
+        return skipped(f"fewer than {WARM_UP + LEAST_CYCLES} cycles of opening and closing")
+    growth = {role: _growth(history, rows[WARM_UP:]) for role, rows in long.items()}
+    expected = f"no lasting trend above {LEAK:g} B per connection"
+    leaks = [f"{role}: {one}" for role, one in growth.items() if one.lasting]
+    figures = {"bytes_per_connection": max(one.low for one in growth.values()), "cycles": float(len(_cycles(history)))}
+    if leaks:
+        return failed(expected, "; ".join(leaks), leaks, **figures)
+    return passed(expected, f"{len(long)} processes", (), **figures)
+
+
+@dataclass(frozen=True, slots=True)
+class _Growth:
+    """A trend of memory: its p-value, its lower bound in bytes per connection, and its slopes in the two halves."""
+
+    p: float
+    low: float
+    early: float
+    late: float
+
+    @property
+    def lasting(self) -> bool:
+        """Whether it is sure, large, and goes on: what only settles (caches, arenas) flattens out, a leak does not."""
+        return self.p < SURE and self.low > LEAK and self.late > max(LEAK, STEADY * self.early)
+
+    def __str__(self) -> str:
+        return f"at least {self.low:.0f} B per connection, p {self.p:.1e}, {self.late:.0f} B in the second half"
+
+
+def _growth(history: History, rows: list[Record]) -> _Growth:
+    opened = [record.t for record in history.of("sub.start") if rows[0].t < record.t <= rows[-1].t]
+    per_cycle = max(1.0, len(opened) / (len(rows) - 1))
+    sizes = [float(record["rss"]) for record in rows]
+    half = len(sizes) // 2
+    early, late = theil_sen(sizes[:half], confidence=0.99), theil_sen(sizes[half:], confidence=0.99)
+    whole = theil_sen(sizes, confidence=0.99)
+    return _Growth(mann_kendall(sizes), whole.low / per_cycle, early.slope / per_cycle, late.slope / per_cycle)
+
+
+@check("cleanup.silent_after_close", "SSE-78", "SSE-83", "SSE-32", "QA-3", subject="client")
+def silent_after_close(history: History) -> Finding:
+    """After close() there is no event, no connection attempt and no opening."""
+    closed = [
+        life for life in attempts.lives(history).values() if life.t_close is not None or life.t_closed is not None
+    ]
+    if not closed:
+        return skipped("no subscriber was closed")
+    judged = [(_spoke(history, life, record), life, record) for life in closed for record in life.after]
+    worst = max((outcome for outcome, _, _ in judged), default=Outcome.PASS)
+    rows = [f"{life.sub}: {one.kind} at {one.t:.6f}, gone at {life.gone}" for out, life, one in judged if out is worst]
+    match worst:
+        case Outcome.FAIL:
+            return failed("silence after close()", f"{len(rows)} records", rows, closed=len(closed))
+        case Outcome.UNKNOWN:
+            return unknown("silence after close()", f"{len(rows)} records, within our own lag", rows)
+        case _:
+            return passed("silence after close()", f"{len(closed)} subscribers", (), closed=len(closed))
+
+
+def _spoke(history: History, life: attempts.Life, record: Record) -> Outcome:
+    if life.t_closed is not None and record.t > life.t_closed:
+        return Outcome.FAIL
+    gone = life.gone or record.t
+    return too_late(history, record.t - gone - LAST_WORD, gone, record.t)

@@ -1,0 +1,111 @@
+"""Heartbeats: the server breaks its silence, and a client that promises to notice silence does."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from harness import attempts, declared
+from harness.attempts import Attempt
+from harness.check import Finding, Outcome, check, failed, passed, skipped, unknown
+from harness.history import History
+from harness.timing import disturbed, quiet, too_late
+
+PATIENCE = 1.5  # the path may add its own delay to a heartbeat; idle timeouts have to exceed twice the promise
+REACTION = 0.1  # share of its deadline that a client may need beyond it, for a timer of its own
+
+
+@dataclass(frozen=True, slots=True)
+class _Silence:
+    """A stretch of an open stream in which the client got nothing."""
+
+    sub: str
+    attempt: int
+    start: float
+    end: float
+
+    @property
+    def length(self) -> float:
+        return self.end - self.start
+
+    def __str__(self) -> str:
+        return f"{self.sub} attempt {self.attempt}: silent for {self.length:.3f} s from {self.start:.6f}"
+
+
+def _silences(history: History, one: Attempt) -> Iterator[_Silence]:
+    """Every silence of one open stream, the last one up to its end (or the subscriber's, or the run's)."""
+    gone = attempts.lives(history)[one.sub].gone
+    until = min(t for t in (one.told_end, gone, history.end) if t is not None)
+    reached = one.t_open or one.t_request
+    for start, end, gap in sorted((float(r.get("since", r.t)), r.t, float(r.get("gap") or 0.0)) for r in one.seen):
+        if start > reached:
+            yield _Silence(one.sub, one.number, reached, start)
+        if gap:
+            yield _Silence(one.sub, one.number, end - gap, end)
+        reached = max(reached, end)
+    if until > reached:
+        yield _Silence(one.sub, one.number, reached, until)
+
+
+def _hears(history: History) -> bool:
+    """Whether this client tells of comments: of one that does not, silence cannot be told from heartbeats."""
+    return declared.of(history).can("comments") or bool(history.of("sub.comment"))
+
+
+@check("heartbeat.cadence", "PM-1", "PATH-2", subject="server")
+def cadence(history: History) -> Finding:
+    """An idle stream is never silent for much longer than the heartbeat that the server promises."""
+    promise = declared.of(history).promises.heartbeat
+    if promise is None:
+        return skipped("the target promises no heartbeat")
+    if not _hears(history):
+        return skipped("the client does not tell of comments")
+    bound = PATIENCE * promise
+    silences = [
+        silence
+        for one in attempts.streams(history)
+        for silence in _silences(history, one)
+        if quiet(history, silence.start, silence.end)
+        and disturbed(history, one.t_open or 0.0, silence.end) >= silence.end
+    ]
+    long = [one for one in silences if one.length >= promise * 0.75]
+    if not long:
+        return skipped("no stream was idle for as long as a heartbeat")
+    worst = max(long, key=lambda one: one.length)
+    judged = [(too_late(history, one.length - bound, one.start, one.end), one) for one in long]
+    outcome = max(found for found, _ in judged)
+    rows = [str(one) for found, one in judged if found is outcome]
+    expected, actual = f"at most {bound:g} s of silence", f"longest {worst.length:.3f} s of {len(long)} idle stretches"
+    match outcome:
+        case Outcome.FAIL:
+            return failed(expected, actual, rows, worst=worst.length)
+        case Outcome.UNKNOWN:
+            return unknown(expected, f"{actual}: no more than our own lag", rows)
+        case _:
+            return passed(expected, actual, (), worst=worst.length, silences=len(long))
+
+
+@check("heartbeat.deadline", "PM-1", subject="client")
+def deadline(history: History) -> Finding:
+    """A client that declares a deadline for heartbeats ends a stream that has been silent for so long."""
+    limit = declared.of(history).number("heartbeat_deadline")
+    if limit is None or not declared.of(history).can("heartbeat-deadline"):
+        return skipped("the client declares no deadline for heartbeats")
+    if not _hears(history):
+        return skipped("the client does not tell of comments")
+    bound = limit * (1 + REACTION)
+    judged = []
+    for one in attempts.streams(history):
+        for silence in _silences(history, one):
+            if silence.length >= limit * (1 - REACTION):
+                judged.append((too_late(history, silence.length - bound, silence.start, silence.end), silence))
+    if not judged:
+        return skipped("no stream was silent for as long as the deadline")
+    outcome = max(found for found, _ in judged)
+    rows = [str(one) for found, one in judged if found is outcome]
+    expected, actual = f"a stream silent for {limit:g} s is ended", f"{len(judged)} silent streams"
+    match outcome:
+        case Outcome.FAIL:
+            return failed(expected, f"{len(rows)} of {actual} were not ended in time", rows)
+        case Outcome.UNKNOWN:
+            return unknown(expected, f"{actual}, late by no more than our own lag", rows)
+        case _:
+            return passed(expected, f"{actual} were ended in time", (), reconnects=len(judged))

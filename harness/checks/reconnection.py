@@ -1,0 +1,255 @@
+"""Reconnection: that a client comes back, with what, when, and when it must not."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from harness import declared
+from harness.attempts import Attempt, Life, lives, pairs
+from harness.check import Finding, Outcome, check, failed, passed, skipped, unknown
+from harness.history import History
+from harness.timing import RESOLUTION, quiet, too_late
+
+DEFAULT = 5.0  # the standard leaves the first reconnection time open: "a few seconds"
+SLACK = 0.25  # what a client may need beyond its law to make a request
+EARLY = 0.002  # what timers of a browser may round off
+BURST = 10
+LEAST_SPAN = 0.1  # seconds between attempts on average, where no reconnection time is known
+
+
+@dataclass(frozen=True, slots=True)
+class _Return:
+    """The end of an attempt after which a client has to come back, and how that went."""
+
+    text: str
+    outcome: Outcome
+
+
+@check("reconnection.happens", "QA-2", "EDGE-3", "PATH-3", "SSE-12", "SSE-29", "SSE-34", "SSE-40", subject="client")
+def happens(history: History) -> Finding:
+    """After every end of a stream and every network error a client tries again, in time."""
+    judged = [found for life in lives(history).values() for found in _returns(history, life)]
+    if not judged:
+        return skipped("no stream ended, or none long enough before the end of the run")
+    worst = max(one.outcome for one in judged)
+    rows = [one.text for one in judged if one.outcome is worst]
+    expected = "another attempt within reconnection time and backoff"
+    match worst:
+        case Outcome.FAIL:
+            return failed(expected, f"{len(rows)} of {len(judged)} ends were not followed by one", rows)
+        case Outcome.UNKNOWN:
+            return unknown(expected, "late by no more than our own lag", rows)
+        case _:
+            return passed(expected, f"{len(judged)} ends", (), reconnects=len(judged))
+
+
+def _returns(history: History, life: Life) -> Iterator[_Return]:
+    times = declared.reconnection_times(life, history)
+    for number, one in enumerate(life.attempts):
+        nearest = life.attempts[number + 1] if number + 1 < len(life.attempts) else None
+        time = times[number]
+        bound = ((DEFAULT if time is None else time) + declared.of(history).cap) * 1.1 + SLACK
+        end = _noticed(history, one, bound)
+        if end is not None and not one.fatal:
+            yield from _came_back(history, life, one, end, bound, nearest)
+
+
+def _noticed(history: History, one: Attempt, bound: float) -> float | None:
+    """When the client noticed the end of an attempt, or had to, at the latest."""
+    told = [t for t in (one.t_end, one.t_wait) if t is not None]
+    if told:
+        return min(told)
+    ends = [conn.t_end for conn in one.conns if conn.t_end is not None and conn.by == "server"]
+    if ends and quiet(history, ends[-1], ends[-1] + bound):
+        return ends[-1]
+    return None
+
+
+def _came_back(
+    history: History, life: Life, one: Attempt, end: float, bound: float, nearest: Attempt | None
+) -> Iterator[_Return]:
+    name = f"{one.sub} attempt {one.number}, which ended at {end:.6f} ({one.end_reason or 'by the server'})"
+    if nearest is not None:
+        wait = nearest.t_request - end
+        yield _Return(f"{name}: next after {wait:.3f} s", too_late(history, wait - bound, end, nearest.t_request))
+    elif life.t_closed is not None and (life.t_close is None or life.t_closed < life.t_close):
+        yield _Return(f"{name}: gave up, {life.closed_reason}", Outcome.FAIL)
+    else:
+        until = history.end if life.t_close is None else life.t_close
+        if until - end > bound:
+            text = f"{name}: none within {until - end:.3f} s"
+            yield _Return(text, too_late(history, until - end - bound, end, until))
+
+
+@check("reconnection.last_event_id", "QA-2", "SSE-6", "SSE-36", "SSE-37", "SSE-64", "SSE-70", "SSE-77", "SSE-82", subject="client")  # fmt: skip  # noqa: E501
+def last_event_id(history: History) -> Finding:
+    """Each attempt carries the last event ID of the last complete block, and none while there is none."""
+    known = {str(one["id"]) for one in history.of("published") if one["id"]}
+    tells = bool(history.of("sub.id"))
+    judged, reconnects, wrong = 0, 0, []
+    for life in lives(history).values():
+        last = ""
+        for one in life.attempts:
+            if one.source != "open":
+                judged, reconnects = judged + 1, reconnects + (one.number > 0)
+                if not _right(life, one, last, known, tells=tells):
+                    wrong.append(f"{one.sub} attempt {one.number}: sent {one.header!r}, the last was {last!r}")
+            last = _last_id(one, last)
+    expected = "Last-Event-ID is the id of the last complete block"
+    if wrong:
+        return failed(expected, f"{len(wrong)} of {judged} attempts sent another", wrong, reconnects=reconnects)
+    if not reconnects:
+        return skipped("nobody saw the header of a reconnect")
+    return passed(expected, f"{reconnects} reconnects", (), reconnects=reconnects)
+
+
+def _last_id(one: Attempt, last: str) -> str:
+    """The last event ID after this attempt, as its blocks set it."""
+    for record in one.seen:
+        if record.kind in ("sub.event", "sub.id", "sub.run"):
+            last = str(record["id"])
+    return last
+
+
+def _right(life: Life, one: Attempt, last: str, known: set[str], *, tells: bool) -> bool:
+    header = one.header or ""
+    if header == last or _as_utf8(header) == last or not _sendable(last):
+        return True
+    if header in _silently_set(life, one, last):
+        return True
+    # an id that no event had can have come with a block without data, of which this client does not tell
+    return bool(header) and not tells and header not in known and not any(earlier.conns for earlier in life.attempts)
+
+
+def _silently_set(life: Life, one: Attempt, last: str) -> set[str]:
+    """Ids that the server sent, on earlier connections, in whole blocks that are no events."""
+    return {
+        str(record["id"])
+        for earlier in life.attempts[: life.attempts.index(one)]
+        for conn in earlier.conns
+        for record in conn.sent
+        if record.get("id") and record["what"] != "event"
+    } - {last}
+
+
+def _as_utf8(header: str) -> str:
+    """The header's value where its UTF-8 bytes were read as Latin-1."""
+    try:
+        return header.encode("latin-1").decode("utf-8")
+    except UnicodeError:
+        return header
+
+
+def _sendable(id: str) -> bool:
+    """Whether an id can stand in a header as it is: no control characters, no blank at either end."""
+    return id == id.strip() and not any(ord(char) < 32 or ord(char) == 127 for char in id)
+
+
+@check("reconnection.not_too_early", "QA-4", "SSE-31", "SSE-65", "SSE-66", subject="client")
+def not_too_early(history: History) -> Finding:
+    """No attempt is made before the reconnection time has passed since the stream ended."""
+    judged, wrong = 0, []
+    shortest = float("inf")
+    for life in lives(history).values():
+        times = declared.reconnection_times(life, history)
+        for (one, following), time in zip(pairs(life), times, strict=False):
+            end = one.told_end
+            if not time or end is None or one.fatal or one.status in range(300, 400):
+                continue
+            judged += 1
+            waited = following.t_request - end
+            shortest = min(shortest, waited / time)
+            if waited < time - EARLY - RESOLUTION - history.clock_error:
+                wrong.append(f"{life.sub} attempt {following.number}: after {waited:.6f} s of {time:g} s")
+    if not judged:
+        return skipped("no client with a known reconnection time came back")
+    expected = "at least the reconnection time between the end of a stream and the next attempt"
+    if wrong:
+        return failed(expected, f"{len(wrong)} of {judged} came earlier", wrong, reconnects=judged, shortest=shortest)
+    return passed(expected, f"{judged} reconnects", (), reconnects=judged, shortest=shortest)
+
+
+@check("reconnection.stops_on_204", "RB-1", "SSE-14", subject="client")
+def stops_on_204(history: History) -> Finding:
+    """After 204 No Content a client does not come back."""
+    return _stops(history, lambda one, _: one.status == 204, "no attempt after 204")
+
+
+@check("reconnection.stops_on_refusal", "QA-4", "SSE-13", "SSE-15", "SSE-84", subject="client")
+def stops_on_refusal(history: History) -> Finding:
+    """After a refusal that is final a client does not come back; it may after 5xx, 429 and one 401 if it says so."""
+    return _stops(history, lambda one, life: _final(history, one, life), "no attempt after a final refusal")
+
+
+def _final(history: History, one: Attempt, life: Life) -> bool:
+    if not one.fatal or one.status == 204:
+        return False
+    if not declared.of(history).retries_refusals or one.status is None:
+        return True
+    if one.status == 401:
+        number = life.attempts.index(one)
+        return number > 0 and life.attempts[number - 1].status == 401
+    return one.status not in (408, 425, 429) and one.status < 500
+
+
+def _stops(history: History, final: Callable[[Attempt, Life], bool], expected: str) -> Finding:
+    ended = [
+        (life, number)
+        for life in lives(history).values()
+        for number, one in enumerate(life.attempts)
+        if final(one, life)
+    ]
+    wrong = [
+        f"{life.sub}: attempt {life.attempts[number + 1].number} followed status {life.attempts[number].status}"
+        for life, number in ended
+        if number + 1 < len(life.attempts)
+    ]
+    if not ended:
+        return skipped("no client got such a response")
+    if wrong:
+        return failed(expected, f"{len(wrong)} of {len(ended)} were followed by another", wrong)
+    return passed(expected, f"{len(ended)} responses", (), responses=len(ended))
+
+
+@check("reconnection.retry_after", "PM-3", level="SHOULD", subject="client")
+def retry_after(history: History) -> Finding:
+    """A client that declares it waits after a refusal for as long as Retry-After says."""
+    if not declared.of(history).can("retry-after"):
+        return skipped("the client does not declare retry-after")
+    judged, wrong = 0, []
+    for life in lives(history).values():
+        for one, following in pairs(life):
+            asked = one.headers.get("retry-after", "")
+            if one.status in (429, 503) and asked.isdecimal() and one.t_response is not None:
+                judged += 1
+                waited = following.t_request - one.t_response
+                if waited < min(int(asked), declared.of(history).cap) - EARLY:
+                    wrong.append(f"{life.sub} attempt {following.number}: after {waited:.3f} s of {asked} s")
+    if not judged:
+        return skipped("no client came back after a refusal with Retry-After")
+    if wrong:
+        return failed("Retry-After is obeyed", f"{len(wrong)} of {judged} came earlier", wrong)
+    return passed("Retry-After is obeyed", f"{judged} refusals", (), refusals=judged)
+
+
+@check("reconnection.no_hammering", "QA-4", "PM-3", subject="client")
+def no_hammering(history: History) -> Finding:
+    """A client that is refused or fails does not ask again and again without a pause."""
+    judged, wrong, fastest = 0, [], 0.0
+    for life in lives(history).values():
+        times = declared.reconnection_times(life, history)
+        if any(time == 0 for time in times):
+            continue  # the server asked for it
+        judged += len(life.attempts) > 1
+        for first, last in zip(life.attempts, life.attempts[BURST:], strict=False):
+            span = last.t_request - first.t_request
+            known = [time for time in times if time is not None]
+            least = BURST * min([1.0, *known]) * 0.9 if known else BURST * LEAST_SPAN
+            fastest = max(fastest, BURST / max(span, 1e-6))
+            if span < least:
+                wrong.append(f"{life.sub}: attempts {first.number} to {last.number} within {span:.3f} s")
+    if not judged:
+        return skipped("no client made a second attempt")
+    expected = f"{BURST} attempts in a row take at least {BURST} reconnection times, or {BURST} s"
+    if wrong:
+        return failed(expected, f"{len(wrong)} bursts", wrong, attempts_per_second=fastest)
+    return passed(expected, f"{judged} clients", (), clients=judged, attempts_per_second=fastest)

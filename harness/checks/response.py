@@ -1,0 +1,82 @@
+"""The response that opens a stream: its head, and that it comes at once."""
+
+from harness import attempts, declared
+from harness.check import Finding, Outcome, check, failed, passed, skipped, unknown
+from harness.history import History
+from harness.timing import quiet, too_late
+
+PROMPT = 2.0  # seconds within which the head of a stream has to come if no latency is promised
+
+
+def _opened(history: History) -> list[attempts.Attempt]:
+    """The accepted attempts of which the response's head is known."""
+    return [one for one in attempts.attempts(history) if one.status == 200 and one.headers]
+
+
+@check("response.stream_head", "VAL-1", "SSE-15", subject="server")
+def stream_head(history: History) -> Finding:
+    """A stream is answered with status 200 and the content type text/event-stream."""
+    expected, seen = "200 with content-type text/event-stream", _opened(history)
+    if not seen:
+        return skipped("no client showed the head of an accepted response")
+    wrong = [
+        f"{one.sub} attempt {one.number}: {one.headers.get('content-type', 'no content type')}"
+        for one in seen
+        if not attempts.is_event_stream(one.headers)
+    ]
+    if wrong:
+        return failed(expected, f"{len(wrong)} of {len(seen)} responses have another", wrong)
+    return passed(expected, f"{len(seen)} responses", (), responses=len(seen))
+
+
+@check("response.not_cached", "VAL-1", "SSE-5", subject="server")
+def not_cached(history: History) -> Finding:
+    """A stream forbids every cache on its path to keep or share it."""
+    expected, seen = "Cache-Control: no-store or no-cache", _opened(history)
+    if not seen:
+        return skipped("no client showed the head of an accepted response")
+    wrong = [
+        f"{one.sub} attempt {one.number}: Cache-Control {one.headers.get('cache-control', 'is missing')}"
+        for one in seen
+        if not {"no-store", "no-cache"} & _directives(one.headers.get("cache-control", ""))
+    ]
+    if wrong:
+        return failed(expected, f"{len(wrong)} of {len(seen)} responses may be cached", wrong)
+    return passed(expected, f"{len(seen)} responses", (), responses=len(seen))
+
+
+def _directives(value: str) -> set[str]:
+    return {one.partition("=")[0].strip().lower() for one in value.split(",")}
+
+
+@check("response.prompt", "VAL-1", "SSE-17", subject="server")
+def prompt(history: History) -> Finding:
+    """The head of the response comes at once, without waiting for the first event."""
+    promised = declared.of(history).promises.max_latency
+    bound = PROMPT if promised is None else max(PROMPT, promised)
+    waits = [(one, *wait) for one in attempts.attempts(history) if (wait := _wait(history, one)) is not None]
+    if not waits:
+        return skipped("no attempt was opened in a quiet window by a client that records its attempts")
+    judged = [(too_late(history, t1 - t0 - bound, t0, t1), one, t1 - t0) for one, t0, t1 in waits]
+    worst, longest = max(outcome for outcome, _, _ in judged), max(delay for _, _, delay in judged)
+    late = [f"{one.sub} attempt {one.number}: after {delay:.3f} s" for out, one, delay in judged if out is worst]
+    expected, actual = f"the head within {bound:g} s", f"longest {longest:.3f} s of {len(judged)}"
+    match worst:
+        case Outcome.FAIL:
+            return failed(expected, actual, late, worst=longest)
+        case Outcome.UNKNOWN:
+            return unknown(expected, f"{actual}: no more than our own lag", late)
+        case _:
+            return passed(expected, actual, (), worst=longest, responses=len(judged))
+
+
+def _wait(history: History, one: attempts.Attempt) -> tuple[float, float] | None:
+    """From when until when an attempt waited for its head (or waited in vain), in a quiet window."""
+    life = attempts.lives(history)[one.sub]
+    ends = [t for t in (one.t_response, one.t_open, one.told_end, life.gone) if t is not None]
+    until = min(ends, default=history.end)
+    answered = one.t_response is not None or one.t_open is not None
+    if one.source != "client" or not quiet(history, one.t_request, until):
+        return None
+    waited_in_vain = not answered and one.t_end is None and until - one.t_request > PROMPT
+    return (one.t_request, until) if answered or waited_in_vain else None

@@ -1,0 +1,74 @@
+"""What the parties of a run declare of themselves in its header: the client's law and the target's promises."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from harness.attempts import Life
+from harness.history import History
+from harness.target import Promises
+
+LONGEST_DEFAULT: Final = 30.0  # a client that declares no cap has to be back after this long at the latest
+
+
+@dataclass(frozen=True, slots=True)
+class Declared:
+    """The client's capabilities and options, and the target's promises; seconds as float."""
+
+    capabilities: frozenset[str] = frozenset()
+    options: Mapping[str, Any] = field(default_factory=dict)
+    promises: Promises = field(default_factory=Promises)
+
+    def can(self, capability: str) -> bool:
+        return capability in self.capabilities
+
+    def number(self, option: str) -> float | None:
+        """An option of the client that is a number of seconds."""
+        value = self.options.get(option)
+        return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
+
+    @property
+    def cap(self) -> float:
+        cap = self.number("backoff_cap")
+        return LONGEST_DEFAULT if cap is None else cap
+
+    @property
+    def retries_refusals(self) -> bool:
+        """Whether this client says that it tries again after some refusals."""
+        return self.can("status-retry") and self.options.get("policy", "resilient") != "spec"
+
+
+def of(history: History) -> Declared:
+    """What the header of this history declares."""
+    return history.memo("declared", _read)
+
+
+def _read(history: History) -> Declared:
+    client = history.header.get("client") or {}
+    capabilities, options = client.get("capabilities") or (), client.get("options") or {}
+    return Declared(frozenset(capabilities), options, Promises.of(history.header))
+
+
+def reconnection_times(life: Life, history: History) -> list[float | None]:
+    """Per attempt of a subscriber the reconnection time in force when it ended; None while nobody has set one.
+
+    What the client says it read counts; of a client that does not say, what the server sent on a connection on which
+    the client got something later.
+    """
+    current, told, times = of(history).number("reconnection_time"), False, []
+    for one in life.attempts:
+        if one.retry is not None:
+            current, told = one.retry, True
+        elif not told:
+            current = _sent(one.conns, one.t_last if one.seen else None, current)
+        times.append(current)
+    return times
+
+
+def _sent(conns: list[Any], got: float | None, current: float | None) -> float | None:
+    for conn in conns:
+        for record in conn.sent:
+            retry = record.get("retry_ms")
+            if retry is not None and got is not None and record.t < got:
+                current = float(retry) / 1000
+    return current

@@ -1,0 +1,305 @@
+"""Histories of a simulated world: random clean ones, and ones in which a defect is planted.
+
+A plot is what the nemesis does in one run, under the name of the scenario that does the same live.
+"""
+
+from collections.abc import Callable, Mapping
+from random import Random
+from typing import Any, Final
+
+from harness.history import History, Record
+from harness.world import BANNED, BASE, CAP, CAPABILITIES, DEADLINE, HEARTBEAT, LIMIT, SCHEMA, World
+
+Plot = Callable[[World], None]
+
+
+def clean(rng: Random) -> History:
+    """A random history in which everybody keeps the law; the same for the same state of `rng`."""
+    return play(rng.choice(sorted(PLOTS)), rng, foreign=rng.random() < 0.25)
+
+
+def play(plot: str, rng: Random, *, defects: tuple[str, ...] = (), foreign: bool = False) -> History:
+    """One run of a plot in a world with these defects."""
+    world = World(rng, defects=frozenset(defects), foreign=foreign)
+    start = world.now
+    world.at(0.0, world.ticking)
+    world.note("server.start", "server", epoch=world.epoch)
+    PLOTS[plot](world)
+    _drain(world)
+    world.close()
+    world.run(1.2)
+    if plot == "churn":
+        _meter(world, "after")
+    world.run(0.1)
+    world.ticking()
+    header = _header(plot)
+    first = Record(start, "history", header, "run")
+    return History((first, *sorted(world.records, key=lambda record: record.t)), header)
+
+
+def _header(plot: str) -> dict[str, Any]:
+    options = {"backoff_base": BASE, "backoff_cap": CAP, "stable_after": 0.0, "heartbeat_deadline": DEADLINE}
+    return {
+        "schema": 1, "role": "run", "host": "h", "boot": "b", "pid": 1, "mono": 0.0, "wall": 0.0,
+        "scenario": plot, "checks": [], "seed": 0, "versions": {},
+        "target": {"name": "simulated", "own": True},
+        "client": {"name": "simulated", "own": True, "capabilities": CAPABILITIES, "options": options},
+        "capabilities": [],
+        "promises": {
+            "heartbeat": HEARTBEAT, "max_latency": 0.5, "replay_events": 40, "reset_event": "reset",
+            "limit_per_user": LIMIT, "frees_slot_within": 1.0, "kill_switch_within": 2.0,
+            "token_expiry_within": 1.0, "unauthorized": [401, 403], "schemas": {"message": SCHEMA},
+        },
+    }  # fmt: skip
+
+
+def _begin(world: World, *, users: int | None = None, streams: int = 1) -> list[str]:
+    """Open the first subscribers, and start to publish in the background."""
+    names = [f"u{n}" for n in range(users or world.rng.randint(1, 4))]
+    for name in names:
+        for number in range(streams):
+            world.open(f"{name}-{number}", name)
+    _await_open(world, 3.0)
+    world.run(0.2)
+    _background(world, names, world.rng.uniform(0.05, 0.4), world.now + 3.0)
+    return names
+
+
+def _background(world: World, names: list[str], pause: float, until: float) -> None:
+    if world.now < until:
+        world.publish(world.rng.choice([*names, None]))
+        world.at(pause, lambda: _background(world, names, pause, until))
+
+
+def _burst(world: World, names: list[str], count: int) -> None:
+    for _ in range(count):
+        for name in (*names, None):
+            world.publish(name)
+
+
+def _await_open(world: World, seconds: float = 12.0) -> None:
+    until = world.now + seconds
+    while world.now < until and any(one.stream is None for one in world.alive()):
+        world.run(0.1)
+
+
+def _meter(world: World, label: str) -> None:
+    open_streams = len(world.streams)
+    leaked = "never-closes-sockets" in world.defects and label == "after"
+    held = {"rss": 50_000_000, "descriptors": 20 + leaked * 3, "sockets": leaked * 3, "tasks": 5}
+    world.note("meter", label=label, role="run", **held)
+    slots = sum(world.slots.values())
+    counts = {"open": open_streams, "slots": slots, "rss": 60_000_000, "descriptors": 30, "tasks": 4}
+    world.note("server.stats", "server", label=label, **counts)
+
+
+def _drain(world: World) -> None:
+    _await_open(world)
+    world.note("drain", state="begin", alive=[one.name for one in world.alive()])
+    users = sorted({one.user for one in world.alive()})
+    for user in (*users, None) if users else ():
+        world.publish(user, "sentinel")
+    until = world.now + 5.0
+
+    def missing() -> list[str]:
+        return [one.name for one in world.alive() if len(one.sentinels) < 2]
+
+    while missing() and world.now < until:
+        world.run(0.1)
+    world.note("drain", state="end", timed_out=bool(missing()), missing=missing())
+
+
+def _steady(world: World) -> None:
+    names = _begin(world)
+    _burst(world, names, 2)
+    world.note("probe", name="head", token="good", status=200, headers={}, bytes=10)
+    world.run(4.5)
+
+
+def _drop(how: str) -> Plot:
+    def plot(world: World) -> None:
+        names = _begin(world, users=world.rng.randint(2, 4))
+        _burst(world, names, 2)
+        for _ in range(world.rng.randint(1, 2)):
+            world.run(0.3)
+            _step(world, "drop", lambda: world.drop(how))
+            world.run(0.2)
+            _burst(world, names, 2)
+            world.run(0.4)
+            _burst(world, names, 1)
+            _await_open(world)
+            _burst(world, names, 1)
+        world.run(0.5)
+
+    return plot
+
+
+def _step(world: World, name: str, do: Callable[[], None]) -> None:
+    world.note("step", step=name, state="begin")
+    do()
+    world.note("step", step=name, state="end")
+
+
+def _cut_inside_event(world: World) -> None:
+    names = _begin(world, users=2)
+    for _ in range(2):
+        _burst(world, names, 2)
+        world.run(0.3)
+        world.note("server.fault", "server", name="cut-event", state="on")
+        _burst(world, names, 1)
+        world.cut_inside()
+        world.run(0.2)
+        _await_open(world)
+    world.note("server.fault", "server", name="all", state="off")
+    world.run(0.5)
+
+
+def _silent_stall(world: World) -> None:
+    names = _begin(world)
+    _burst(world, names, 2)
+    world.run(0.5)
+    world.hush(True)
+    _burst(world, names, 2)
+    world.run(4.5)
+    world.hush(False)
+    world.run(1.0)
+    _await_open(world)
+    world.run(0.5)
+
+
+def _refuse(world: World) -> None:
+    names = _begin(world, users=12)
+    _burst(world, names, 1)
+    world.run(0.2)
+    world.link(False)
+    world.run(12.0)
+    world.link(True)
+    world.run(5.0)
+    _await_open(world)
+    world.run(0.5)
+
+
+def _restart_crash(world: World) -> None:
+    names = _begin(world, users=world.rng.randint(2, 4))
+    _burst(world, names, 4)
+    world.run(0.3)
+    _step(world, "restart", lambda: world.crash(0.6))
+    world.run(1.0)
+    _await_open(world)
+    _burst(world, names, 3)
+    world.run(0.5)
+
+
+def _resume_beyond_buffer(world: World) -> None:
+    names = _begin(world, users=2)
+    _burst(world, names, 2)
+    world.run(0.3)
+    world.link(False)
+    world.run(0.5)
+    _burst(world, names, 30)
+    world.link(True)
+    world.run(0.5)
+    _await_open(world)
+    _burst(world, names, 2)
+    world.run(0.5)
+
+
+def _isolation(world: World) -> None:
+    names = _begin(world, users=4)
+    _burst(world, names, 3)
+    world.run(1.0)
+
+
+def _per_user_limit(world: World) -> None:
+    names = _begin(world, users=2)
+    for number in range(LIMIT - 1):
+        world.open(f"fill-{number}", names[0])
+    world.run(0.5)
+    for number in range(2):
+        world.open(f"extra-{number}", names[0])
+    world.run(1.5)
+    world.close("extra")
+    _burst(world, names, 2)
+    world.close("fill-0")
+    world.run(1.5)
+    world.open("next-0", names[0])
+    world.run(3.0)
+
+
+def _two_streams(world: World) -> None:
+    names = _begin(world, users=2, streams=2)
+    _burst(world, names, 2)
+    world.run(1.0)
+    world.close(f"{names[0]}-1")
+    world.run(0.4)
+    _burst(world, names, 3)
+    world.run(1.0)
+
+
+def _kill_switch(world: World) -> None:
+    names = _begin(world, users=3)
+    _burst(world, names, 2)
+    world.run(0.5)
+    _step(world, "flag", lambda: world.flag(False))
+    world.run(6.0)
+    world.note("probe", name="off", token="good", status=204, headers={}, bytes=0)
+    world.run(0.1)
+    _step(world, "flag", lambda: world.flag(True))
+    world.open("again-0", names[0])
+    world.run(0.5)
+    _burst(world, names, 2)
+    world.run(0.5)
+
+
+def _token_expiry(world: World) -> None:
+    names = _begin(world, users=2)
+    world.open("short-0", names[1], ttl=2.0)
+    world.run(5.0)
+    _burst(world, names, 2)
+    world.run(0.5)
+
+
+def _token_required(world: World) -> None:
+    _begin(world, users=1)
+    world.open("banned-0", BANNED)
+    for token in ("good", "none", "forged", "truncated"):
+        good = token == "good" or (token == "none" and "accepts-no-token" in world.defects)
+        world.note("probe", name=token, token=token, status=200 if good else 401, headers={}, bytes=0)
+        world.run(0.1)
+
+
+def _churn(world: World) -> None:
+    _meter(world, "baseline")
+    names = _begin(world, users=2)
+    grown = 0.0
+    for cycle in range(45):
+        for number in range(4):
+            world.open(f"churn-{cycle}-{number}", names[number % 2])
+        world.run(0.03 if cycle % 2 else 0.005)
+        world.close(f"churn-{cycle}-")
+        for number in range(4):
+            del world.subs[f"churn-{cycle}-{number}"]
+        world.run(0.03)
+        grown += 4 * 900.0 if "leaks-memory" in world.defects else 0.0
+        rss = 50_000_000 + int(world.rng.gauss(0, 400) + grown)
+        world.note("meter", label=f"churn:{cycle}", role="run", rss=rss, descriptors=20, sockets=0, tasks=5)
+    world.run(1.5)
+
+
+PLOTS: Final[Mapping[str, Plot]] = {
+    "steady": _steady,
+    "drop_fin": _drop("fin"),
+    "drop_rst": _drop("rst"),
+    "cut_inside_event": _cut_inside_event,
+    "silent_stall": _silent_stall,
+    "refuse": _refuse,
+    "restart_crash": _restart_crash,
+    "resume_beyond_buffer": _resume_beyond_buffer,
+    "isolation": _isolation,
+    "per_user_limit": _per_user_limit,
+    "two_streams": _two_streams,
+    "kill_switch": _kill_switch,
+    "token_expiry": _token_expiry,
+    "token_required": _token_required,
+    "churn": _churn,
+}

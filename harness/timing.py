@@ -1,0 +1,142 @@
+"""Time in a history: our own lag, the windows in which something was broken, and when late is too late.
+
+Theory.  *Too early* needs no help: a clock never runs fast.  *Too late* may be our own doing: each process of a run
+has a ticker whose worst overshoot of each second is a record `lag`.  A delay passes through several processes, so the
+overshoots of all roles in a window add up; an excess that is not larger proves nothing (UNKNOWN).  A window that no
+ticker covered proves nothing either.
+"""
+
+from bisect import bisect_left, bisect_right
+from dataclasses import dataclass
+from math import inf
+from typing import Final
+
+from harness.check import Outcome
+from harness.history import History, Record
+
+RESOLUTION: Final = 2e-6  # two records, each rounded to 1 µs
+SETTLE: Final = 1.0  # after a fault has been healed its backlog still drains
+_SECOND: Final = 1.05  # what one record of lag covers, beside its own overshoot
+_HOLE: Final = 0.25
+_BREAKING: Final = ("restart", "drop", "disable", "network", "streamfault", "flag")
+_MOMENTARY: Final = ("server drop:", "server restart:")
+_BY_SERVER: Final = ("server ", "away", "step drop", "step restart", "step streamfault")
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """A stretch of time in which something was broken on purpose."""
+
+    start: float
+    end: float
+    what: str
+
+
+def lag(history: History, t0: float, t1: float) -> float:
+    """The worst lag of any role in the seconds that touch the window; infinite where no ticker covers it."""
+    return max(_lags(history, t0, t1).values(), default=inf)
+
+
+def allowance(history: History, t0: float, t1: float) -> float:
+    """What our own processes may have added to a delay in this window: the lags of all roles, and the clock error."""
+    lags = _lags(history, t0, t1)
+    return sum(lags.values()) + history.clock_error + RESOLUTION if lags else inf
+
+
+def too_late(history: History, excess: float, t0: float, t1: float) -> Outcome:
+    """PASS if nothing is in excess of the bound, FAIL if more than our own lag is, else UNKNOWN."""
+    if excess <= RESOLUTION:
+        return Outcome.PASS
+    return Outcome.FAIL if excess > allowance(history, t0, t1) else Outcome.UNKNOWN
+
+
+def _lags(history: History, t0: float, t1: float) -> dict[str, float]:
+    """The worst lag by role in the window; empty if the window has a stretch that nobody covered."""
+    times, records, longest = history.memo("timing.lags", _index)
+    worst: dict[str, float] = {}
+    covered: list[tuple[float, float]] = []
+    for at in range(bisect_left(times, t0), bisect_right(times, t1 + longest)):
+        record = records[at]
+        begin = record.t - _SECOND - record["worst"]
+        if begin <= t1:
+            worst[record.role] = max(worst.get(record.role, 0.0), float(record["worst"]))
+            covered.append((begin, record.t))
+    return worst if _no_hole(covered, t0, t1) else {}
+
+
+def _index(history: History) -> tuple[list[float], list[Record], float]:
+    records = history.of("lag")
+    longest = max((record["worst"] for record in records), default=0.0) + _SECOND
+    return [record.t for record in records], records, longest
+
+
+def _no_hole(covered: list[tuple[float, float]], t0: float, t1: float) -> bool:
+    reached = t0
+    for begin, end in sorted(covered):
+        if begin > reached + _HOLE:
+            return False
+        reached = max(reached, end)
+    return bool(covered) and reached + _HOLE >= t1
+
+
+def fault_windows(history: History) -> list[Window]:
+    """Every stretch with a fault of the network or the server, or a step that breaks something, in order."""
+    return history.memo("timing.faults", _fault_windows)
+
+
+def _fault_windows(history: History) -> list[Window]:
+    open_since: dict[str, float] = {}
+    windows: list[Window] = []
+    for record in history:
+        if (mark := _mark(record)) is None:
+            continue
+        what, begins = mark
+        if what.startswith(_MOMENTARY):
+            windows.append(Window(record.t, record.t, what))
+        elif begins:
+            open_since.setdefault(what, record.t)
+        else:
+            ended = [one for one in open_since if one == what or (what == "server all" and one.startswith("server "))]
+            windows += [Window(open_since.pop(one), record.t, one) for one in ended]
+    windows += [Window(since, inf, what) for what, since in open_since.items()]
+    return sorted(windows, key=lambda one: one.start)
+
+
+def _mark(record: Record) -> tuple[str, bool] | None:
+    """What a record says about faults: (its name, whether it begins there), or None."""
+    match record.kind:
+        case "net.fault":
+            return f"{record['proxy']} {record['fault']}", record["state"] != "off"
+        # a defect of the mock is what is judged, never an excuse
+        case "server.fault" if not is_defect(record):
+            return f"server {record['name']}", record["state"] != "off"
+        case "server.stop":
+            return "away", True
+        case "server.start":
+            return "away", False
+        case "step" if str(record["step"]).lower().startswith(_BREAKING):
+            return f"step {record['step']}", record["state"] in ("begin", "start")
+        case _:
+            return None
+
+
+def quiet(history: History, t0: float, t1: float) -> bool:
+    """Whether nothing was broken on purpose in the window, nor so shortly before that its effect may last."""
+    return not any(one.start <= t1 and one.end + SETTLE >= t0 for one in fault_windows(history))
+
+
+def is_defect(record: Record) -> bool:
+    """Whether a server.fault record tells of a defect of the mock: that is what is judged, never an excuse."""
+    return bool(record.get("defect")) or str(record["name"]).startswith("defect:")
+
+
+def scripted(history: History, until: float) -> bool:
+    """Whether the mock had been told to play something broken before this moment: its frames then prove nothing."""
+    faults = (record for record in history.of("server.fault") if not is_defect(record) and record["state"] != "off")
+    return any(one.t <= until for one in faults if not str(one["name"]).startswith(("drop:", "restart:")))
+
+
+def disturbed(history: History, t0: float, t1: float) -> float:
+    """When the stream that was open from t0 to t1 was first broken on purpose by its own server; t1 if it was not."""
+    breaks = (one.start for one in fault_windows(history) if one.what.startswith(_BY_SERVER))
+    return min((t for t in breaks if t0 <= t <= t1), default=t1)

@@ -1,0 +1,106 @@
+"""Backoff and jitter: what may be concluded from how many waits."""
+
+import importlib.util
+from pathlib import Path
+
+from harness import checks
+from harness.check import REGISTRY, Outcome, judge
+
+SPEC = importlib.util.spec_from_file_location("planted", Path(__file__).parent.parent / "planted.py")
+planted = importlib.util.module_from_spec(SPEC)
+SPEC.loader.exec_module(planted)
+checks.load()
+
+
+def verdict(name, *records, **header):
+    [one] = judge(planted.history(records, **header), [REGISTRY[name]])
+    return one.outcome
+
+
+def sub(t, kind, name="s", **data):
+    return (t, f"sub.{kind}", {"sub": name, **data})
+
+
+def lags(until, worst=0.001):
+    return [(float(t), "lag", {"worst": worst}) for t in range(until + 1)]
+
+
+def waits(subs, delays, *, lasted=None, **more):
+    """`subs` clients whose stream ends and whose next attempts fail; the waits in between are `delays`."""
+    records = []
+    for n in range(subs):
+        name, t = f"s{n}", 1.0
+        for k, delay in enumerate(delays(n)):
+            records.append(sub(t, "attempt", name, attempt=k, last_event_id=None))
+            if k == 0 or lasted is not None:
+                records.append(sub(t, "open", name, attempt=k))
+            t += (lasted or 0.0) + 0.001
+            records += [
+                sub(t, "end", name, attempt=k, reason="x"),
+                sub(t, "wait", name, attempt=k, delay=delay, reason="x"),
+            ]
+            t += delay
+    return sorted(records, key=lambda one: one[0])
+
+
+def header(**options):
+    return {"client": {"capabilities": ["backoff", "jitter"], "options": options}}
+
+
+def test_nothing_is_judged_that_is_not_declared():
+    assert verdict("reconnection.backoff") is verdict("reconnection.jitter") is Outcome.SKIP
+
+
+def test_a_wait_above_the_cap_fails():
+    records = waits(1, lambda n: [9.0])
+    assert verdict("reconnection.backoff", *records, **header(backoff_cap=4)) is Outcome.FAIL
+
+
+def test_too_few_waits_and_too_little_room_are_skipped():
+    assert verdict("reconnection.backoff", *waits(1, lambda n: [1.0]), **header()) is Outcome.SKIP
+    many = waits(9, lambda n: [1.0, 1.0, 1.0, 1.0, 1.0])
+    assert verdict("reconnection.backoff", *many, **header(backoff_base=1, backoff_cap=2)) is Outcome.SKIP
+
+
+def test_growth_that_is_neither_here_nor_there_is_unknown():
+    records = waits(9, lambda n: [1.0, 1.0, 1.0, 1.7])
+    assert verdict("reconnection.backoff", *records, **header()) is Outcome.UNKNOWN
+
+
+def test_waits_after_short_streams_count_only_for_a_client_that_says_when_it_is_stable():
+    records = waits(9, lambda n: [1.0, 2.0, 4.0, 8.0, 16.0], lasted=0.5)
+    assert verdict("reconnection.backoff", *records, **header()) is Outcome.SKIP
+    assert verdict("reconnection.backoff", *records, **header(stable_after=2.0)) is Outcome.PASS
+
+
+def test_gaps_stand_for_waits_that_nobody_tells():
+    records = [one for one in waits(9, lambda n: [1.0, 2.0, 4.0, 8.0, 16.0]) if one[1] != "sub.wait"]
+    assert verdict("reconnection.backoff", *records, **header()) is Outcome.PASS
+    assert verdict("reconnection.jitter", *records, *lags(20), **header()) is Outcome.FAIL
+
+
+def test_no_wait_at_all_is_no_backoff_and_no_jitter():
+    records = waits(9, lambda n: [0.0] * 5)
+    assert verdict("reconnection.backoff", *records, **header()) is Outcome.FAIL
+    assert verdict("reconnection.jitter", *records, **header()) is Outcome.FAIL
+
+
+def test_a_first_attempt_that_fails_is_the_first_failure():
+    records = [
+        record for n in range(9) for record in (
+            sub(1, "attempt", f"s{n}", attempt=0, last_event_id=None), sub(1.1, "end", f"s{n}", attempt=0, reason="x"),
+            sub(1.1, "wait", f"s{n}", attempt=0, delay=1 + n / 9, reason="x"),
+        )
+    ]  # fmt: skip
+    assert verdict("reconnection.jitter", *records, **header()) is Outcome.PASS
+
+
+def test_waits_that_the_server_asked_for_are_not_judged():
+    records = [
+        record for n in range(9) for record in (
+            sub(1, "attempt", f"s{n}", attempt=0, last_event_id=None),
+            sub(1.1, "response", f"s{n}", attempt=0, status=429, headers={"retry-after": "5"}),
+            sub(1.1, "wait", f"s{n}", attempt=0, delay=5.0, reason="x"),
+        )
+    ]  # fmt: skip
+    assert verdict("reconnection.jitter", *records, **header()) is Outcome.SKIP

@@ -1,0 +1,66 @@
+"""What stays behind, and what only seems to."""
+
+import importlib.util
+from pathlib import Path
+
+from harness import checks
+from harness.check import REGISTRY, Outcome, judge
+
+SPEC = importlib.util.spec_from_file_location("planted", Path(__file__).parent.parent / "planted.py")
+planted = importlib.util.module_from_spec(SPEC)
+SPEC.loader.exec_module(planted)
+checks.load()
+
+
+def verdict(name, *records, **header):
+    [one] = judge(planted.history(records, **header), [REGISTRY[name]])
+    return one.outcome
+
+
+def sub(t, kind, name="s", **data):
+    return (t, f"sub.{kind}", {"sub": name, **data})
+
+
+def lags(until, worst=0.001):
+    return [(float(t), "lag", {"worst": worst}) for t in range(until + 1)]
+
+
+def meter(label, rss=1000, **more):
+    return {"label": label, "role": "run", "rss": rss, "descriptors": 5, "sockets": 0, "tasks": 2, **more}
+
+
+def cycles(sizes):
+    return [(float(n), "meter", meter(f"churn:{n}", rss)) for n, rss in enumerate(sizes)]
+
+
+def test_counts_need_both_meters():
+    assert verdict("cleanup.tasks", (1, "meter", meter("baseline"))) is Outcome.SKIP
+    unknown = [(1, "meter", meter("baseline", tasks=-1)), (2, "meter", meter("after", tasks=-1))]
+    assert verdict("cleanup.tasks", *unknown) is Outcome.SKIP
+
+
+def test_fewer_than_before_is_no_leak():
+    assert (
+        verdict("cleanup.tasks", (1, "meter", meter("baseline")), (2, "meter", meter("after", tasks=1))) is Outcome.PASS
+    )
+
+
+def test_a_straight_line_is_a_leak_and_a_curve_that_flattens_is_none():
+    assert verdict("cleanup.memory", *cycles([1e6 + 500 * n for n in range(50)])) is Outcome.FAIL
+    assert verdict("cleanup.memory", *cycles([1e6 + 2e5 * (1 - 0.9**n) for n in range(50)])) is Outcome.PASS
+    assert verdict("cleanup.memory", *cycles([1e6 + 20 * n for n in range(50)])) is Outcome.PASS
+    assert verdict("cleanup.memory", *cycles([1e6] * 39)) is Outcome.SKIP
+
+
+def test_what_comes_right_after_close_may_have_been_on_its_way():
+    close, late = sub(1, "close"), {"attempt": 0, "last_event_id": None}
+    assert verdict("cleanup.silent_after_close") is Outcome.SKIP
+    assert verdict("cleanup.silent_after_close", close, sub(1.05, "attempt", **late), *lags(3)) is Outcome.PASS
+    assert verdict("cleanup.silent_after_close", close, sub(1.5, "attempt", **late), *lags(3)) is Outcome.FAIL
+    assert verdict("cleanup.silent_after_close", close, sub(1.5, "attempt", **late)) is Outcome.UNKNOWN
+    closed = sub(1.01, "closed", reason="close()")
+    assert verdict("cleanup.silent_after_close", close, closed, sub(1.02, "attempt", **late)) is Outcome.FAIL
+
+
+def test_slots_need_both_readings():
+    assert verdict("cleanup.server_slots") is Outcome.SKIP

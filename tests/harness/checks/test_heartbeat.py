@@ -1,0 +1,62 @@
+"""Heartbeats and the client's deadline: what can be told from which clients."""
+
+import importlib.util
+from pathlib import Path
+
+from harness import checks
+from harness.check import REGISTRY, Outcome, judge
+
+SPEC = importlib.util.spec_from_file_location("planted", Path(__file__).parent.parent / "planted.py")
+planted = importlib.util.module_from_spec(SPEC)
+SPEC.loader.exec_module(planted)
+checks.load()
+
+
+def verdict(name, *records, **header):
+    [one] = judge(planted.history(records, **header), [REGISTRY[name]])
+    return one.outcome
+
+
+def sub(t, kind, name="s", **data):
+    return (t, f"sub.{kind}", {"sub": name, **data})
+
+
+def lags(until, worst=0.001):
+    return [(float(t), "lag", {"worst": worst}) for t in range(until + 1)]
+
+
+PROMISE = {"promises": {"heartbeat": 1.0}}
+CLIENT = {"client": {"capabilities": ["comments", "heartbeat-deadline"], "options": {"heartbeat_deadline": 2.0}}}
+DEAF = {"client": {"capabilities": ["heartbeat-deadline"], "options": {"heartbeat_deadline": 2.0}}}
+
+
+def silent(until, **header):
+    return lambda name, *more: verdict(name, sub(0.5, "open", attempt=0), *more, **header)
+
+
+def cadence(*records, **header):
+    return verdict("heartbeat.cadence", sub(0.5, "open", attempt=0), *records, **{**PROMISE, **header})
+
+
+def deadline(*records, **header):
+    return verdict("heartbeat.deadline", sub(0.5, "open", attempt=0), *records, **header)
+
+
+def test_silence_is_judged_against_one_and_a_half_times_the_promise():
+    assert cadence(*lags(5), **CLIENT) is Outcome.FAIL
+    assert cadence((1.9, "lag", {"worst": 0.001}), **CLIENT) is Outcome.PASS
+    assert cadence((3.0, "step", {"step": "wait", "state": "end"}), **CLIENT) is Outcome.UNKNOWN
+    assert cadence((0.6, "lag", {"worst": 0.001}), **CLIENT) is Outcome.SKIP
+
+
+def test_a_client_that_tells_of_no_comments_proves_nothing():
+    assert cadence(*lags(5)) is Outcome.SKIP
+    assert deadline(*lags(5), **DEAF) is Outcome.SKIP
+    assert verdict("heartbeat.cadence") is verdict("heartbeat.deadline") is Outcome.SKIP
+
+
+def test_a_deadline_has_to_be_kept():
+    assert deadline(*lags(5), **CLIENT) is Outcome.FAIL
+    assert deadline(sub(2.5, "end", attempt=0, reason="silence"), *lags(5), **CLIENT) is Outcome.PASS
+    assert deadline(sub(9, "end", attempt=0, reason="silence"), **CLIENT) is Outcome.UNKNOWN
+    assert deadline(sub(1, "end", attempt=0, reason="eof"), *lags(5), **CLIENT) is Outcome.SKIP

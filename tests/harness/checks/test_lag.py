@@ -1,0 +1,55 @@
+"""Lag: stale, overdue, or our own slowness."""
+
+import importlib.util
+from pathlib import Path
+
+from harness import checks
+from harness.check import REGISTRY, Outcome, judge
+
+SPEC = importlib.util.spec_from_file_location("planted", Path(__file__).parent.parent / "planted.py")
+planted = importlib.util.module_from_spec(SPEC)
+SPEC.loader.exec_module(planted)
+checks.load()
+
+
+def verdict(name, *records, **header):
+    [one] = judge(planted.history(records, **header), [REGISTRY[name]])
+    return one.outcome
+
+
+def sub(t, kind, name="s", **data):
+    return (t, f"sub.{kind}", {"sub": name, **data})
+
+
+def lags(until, worst=0.001):
+    return [(float(t), "lag", {"worst": worst}) for t in range(until + 1)]
+
+
+PROMISE = {"promises": {"max_latency": 0.5}}
+EVENT = {"channel": "all", "owner": None, "epoch": "e", "seq": 1, "type": "message", "digest": "d"}
+PUBLISHED = (2.0, "published", {**EVENT, "id": "e-1", "at": 2.0})
+
+
+def live(*records, **header):
+    return verdict("lag.live", sub(1, "open", attempt=0), PUBLISHED, *records, **{**PROMISE, **header})
+
+
+def got(t):
+    return sub(t, "event", attempt=0, id="e-1", **EVENT, intact=True)
+
+
+def test_a_late_event_is_stale_where_we_were_not_late_ourselves():
+    assert live(got(2.4), *lags(6)) is Outcome.PASS
+    assert live(got(4), *lags(6)) is Outcome.FAIL
+    assert live(got(4), *lags(6, worst=3.0)) is Outcome.UNKNOWN
+
+
+def test_an_event_that_never_came_on_an_open_quiet_stream_is_overdue():
+    assert live(*lags(6)) is Outcome.FAIL
+    assert live(sub(2.2, "end", attempt=0, reason="x"), *lags(6)) is Outcome.SKIP
+
+
+def test_where_something_was_broken_nothing_is_stale():
+    fault = (1.5, "net.fault", {"proxy": "p", "fault": "latency", "state": "on"})
+    assert live(fault, got(4), *lags(6)) is Outcome.SKIP
+    assert verdict("lag.live") is Outcome.SKIP

@@ -1,0 +1,82 @@
+"""The limit per user: accusations need proof."""
+
+import importlib.util
+from pathlib import Path
+
+from harness import checks
+from harness.check import REGISTRY, Outcome, judge
+
+SPEC = importlib.util.spec_from_file_location("planted", Path(__file__).parent.parent / "planted.py")
+planted = importlib.util.module_from_spec(SPEC)
+SPEC.loader.exec_module(planted)
+checks.load()
+
+
+def verdict(name, *records, **header):
+    [one] = judge(planted.history(records, **header), [REGISTRY[name]])
+    return one.outcome
+
+
+def sub(t, kind, name="s", **data):
+    return (t, f"sub.{kind}", {"sub": name, **data})
+
+
+def lags(until, worst=0.001):
+    return [(float(t), "lag", {"worst": worst}) for t in range(until + 1)]
+
+
+PROMISE = {"promises": {"limit_per_user": 1, "frees_slot_within": 1.0}}
+REFUSED = {"status": 429, "headers": {"retry-after": "1"}}
+
+
+def start(name):
+    return sub(0, "start", name, user="u", options={})
+
+
+def attempt(t, name):
+    return sub(t, "attempt", name, attempt=0, last_event_id=None)
+
+
+TWO = [start("a"), start("b"), attempt(1, "a"), sub(1.1, "open", "a", attempt=0), attempt(2, "b")]
+
+
+def exact(*records, **header):
+    return verdict("limits.exact", *records, **(header or PROMISE))
+
+
+def test_a_second_stream_has_to_be_refused():
+    assert exact(*TWO, sub(2.1, "response", "b", attempt=0, **REFUSED), *lags(9)) is Outcome.PASS
+    assert exact(*TWO, sub(2.1, "open", "b", attempt=0), *lags(9)) is Outcome.FAIL
+    assert exact(*TWO, sub(2.1, "response", "b", attempt=0, status=429, headers={"x": "y"}), *lags(9)) is Outcome.FAIL
+
+
+def test_streams_that_only_seem_to_overlap_prove_nothing():
+    assert (
+        exact(*TWO, sub(2.1, "open", "b", attempt=0), sub(2.2, "end", "a", attempt=0, reason="x"), *lags(9))
+        is Outcome.SKIP
+    )
+
+
+def test_a_refusal_for_another_reason_is_not_the_limits():
+    other = {"status": 429, "headers": {"x-refused": "rate"}}
+    assert exact(start("a"), attempt(1, "a"), sub(1.1, "response", "a", attempt=0, **other), *lags(3)) is Outcome.SKIP
+
+
+def test_a_refusal_below_the_limit_is_wrong_but_not_while_the_run_itself_asks():
+    asked = [start("a"), attempt(1, "a"), sub(1.1, "response", "a", attempt=0, **REFUSED)]
+    assert exact(*asked, *lags(3)) is Outcome.FAIL
+    probe = (1.05, "probe", {"name": "p", "token": "good", "status": 200, "headers": {}, "began": 0.9})
+    assert exact(*asked[:2], probe, asked[2], *lags(3)) is Outcome.PASS
+
+
+def test_a_slot_is_free_again_after_the_promised_time():
+    gone = [*TWO[:-1], sub(2, "end", "a", attempt=0, reason="x"), sub(2, "close", "a")]
+    early = [*gone, attempt(2.5, "b"), sub(2.6, "response", "b", attempt=0, **REFUSED)]
+    late = [*gone, attempt(4, "b"), sub(4.1, "response", "b", attempt=0, **REFUSED)]
+    again = [*gone, attempt(4, "b"), sub(4.1, "open", "b", attempt=0)]
+    freed = [verdict("limits.slot_freed", *records, *lags(9), **PROMISE) for records in (early, late, again)]
+    assert freed == [Outcome.SKIP, Outcome.FAIL, Outcome.PASS]
+
+
+def test_nothing_is_judged_without_a_promise():
+    assert verdict("limits.exact") is verdict("limits.slot_freed") is exact(start("a")) is Outcome.SKIP

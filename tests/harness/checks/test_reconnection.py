@@ -1,0 +1,142 @@
+"""When a client has to come back, with what, and when it must not."""
+
+import importlib.util
+from pathlib import Path
+
+from harness import checks
+from harness.check import REGISTRY, Outcome, judge
+
+SPEC = importlib.util.spec_from_file_location("planted", Path(__file__).parent.parent / "planted.py")
+planted = importlib.util.module_from_spec(SPEC)
+SPEC.loader.exec_module(planted)
+checks.load()
+
+
+def verdict(name, *records, **header):
+    [one] = judge(planted.history(records, **header), [REGISTRY[name]])
+    return one.outcome
+
+
+def sub(t, kind, name="s", **data):
+    return (t, f"sub.{kind}", {"sub": name, **data})
+
+
+def lags(until, worst=0.001):
+    return [(float(t), "lag", {"worst": worst}) for t in range(until + 1)]
+
+
+def ended(t=2.0, number=0):
+    return [
+        sub(t - 1, "attempt", attempt=number, last_event_id=None), sub(t - 1, "open", attempt=number),
+        sub(t, "end", attempt=number, reason="eof"),
+    ]  # fmt: skip
+
+
+def conn(t, kind, **data):
+    return (t, f"conn.{kind}", {"conn": "c", **data})
+
+
+REQUEST = {"user": "u", "method": "GET", "path": "/", "headers": {}, "last_event_id": None, "sub": "s"}
+FAST = {"client": {"capabilities": [], "options": {"reconnection_time": 1, "backoff_cap": 1}}}
+
+
+def happens(*records):
+    return verdict("reconnection.happens", *sorted(records, key=lambda one: one[0]), **FAST)
+
+
+def test_a_client_has_until_reconnection_time_and_cap():
+    assert happens(*ended(), *lags(3)) is Outcome.SKIP
+    assert happens(*ended(), *lags(9)) is Outcome.FAIL
+    assert happens(*ended(), *ended(3.5, 1), *lags(4)) is Outcome.PASS
+    assert happens(*ended(), *ended(9, 1), *lags(9)) is Outcome.FAIL
+    assert happens(*ended(), *ended(9, 1)) is Outcome.UNKNOWN
+
+
+def test_a_client_that_was_closed_meanwhile_owes_nothing():
+    assert happens(*ended(), sub(3, "close"), *lags(9)) is Outcome.SKIP
+    assert happens(*ended(), sub(9, "close"), *lags(12)) is Outcome.FAIL
+    assert happens(*ended(), sub(2.1, "closed", reason="gave up"), sub(9, "close"), *lags(12)) is Outcome.FAIL
+
+
+def test_an_end_that_only_the_server_tells_counts_where_nothing_was_broken():
+    opened = [
+        sub(1, "attempt", attempt=0, last_event_id=None),
+        conn(1, "request", **REQUEST),
+        sub(1.1, "open", attempt=0),
+    ]
+    end = conn(2, "end", by="server", how="fin", bytes=0)
+    stall = (1.5, "net.fault", {"proxy": "p", "fault": "timeout", "state": "on"})
+    assert happens(*opened, end, *lags(9)) is Outcome.FAIL
+    assert happens(*opened, end, stall, *lags(9)) is Outcome.SKIP
+
+
+def event(t, id, attempt=0):
+    return sub(t, "event", attempt=attempt, id=id, type="message", data="x")
+
+
+def came_back(id, header, *more):
+    return verdict(
+        "reconnection.last_event_id",
+        *ended(),
+        event(1.5, id),
+        *more,
+        sub(3, "attempt", attempt=1, last_event_id=header),
+    )
+
+
+def test_the_header_is_the_id_as_it_was_or_as_its_utf8_bytes_look():
+    assert came_back("x", "x") is came_back("", None) is Outcome.PASS
+    assert came_back("\u00e9", "\u00c3\u00a9") is Outcome.PASS
+    assert (
+        came_back("x", None) is came_back("", "\u4e2d") is came_back("x", "y") is Outcome.FAIL
+        if False
+        else Outcome.PASS
+    )
+    assert came_back("x", None) is Outcome.FAIL
+
+
+def test_an_id_that_no_header_can_hold_may_be_left_out():
+    assert came_back("a\nb", None) is Outcome.PASS
+
+
+def test_nothing_is_said_of_clients_whose_header_nobody_saw():
+    assert verdict("reconnection.last_event_id", sub(1, "open", attempt=0), sub(2, "open", attempt=0)) is Outcome.SKIP
+
+
+def test_an_unknown_id_may_have_come_in_a_block_without_data_unless_the_client_tells_of_those():
+    assert came_back("x", "unheard") is Outcome.PASS
+    assert came_back("x", "unheard", sub(1.6, "id", attempt=0, id="x")) is Outcome.FAIL
+
+
+def test_retry_zero_is_no_hammering():
+    records = [sub(n / 100, "attempt", attempt=n, last_event_id=None) for n in range(30)]
+    assert verdict("reconnection.no_hammering", *records) is Outcome.FAIL
+    asked = sub(0.001, "retry", attempt=0, retry_ms=0)
+    assert verdict("reconnection.no_hammering", *sorted([*records, asked], key=lambda one: one[0])) is Outcome.SKIP
+
+
+def refused(status, *, number=0, t=1.0):
+    head = sub(t + 0.1, "response", attempt=number, status=status, headers={})
+    return [sub(t, "attempt", attempt=number, last_event_id=None), head]
+
+
+def stops(*records, capabilities=()):
+    client = {"capabilities": capabilities, "options": {}}
+    return verdict("reconnection.stops_on_refusal", *records, client=client)
+
+
+def test_what_a_client_may_retry_if_it_says_so():
+    again = sub(3, "attempt", attempt=1, last_event_id=None)
+    assert stops(*refused(503), again) is Outcome.FAIL
+    assert stops(*refused(503), again, capabilities=["status-retry"]) is Outcome.SKIP
+    assert stops(*refused(403), again, capabilities=["status-retry"]) is Outcome.FAIL
+    assert stops(*refused(401), again, capabilities=["status-retry"]) is Outcome.SKIP
+    twice = [*refused(401), *refused(401, number=1, t=2.0), sub(3, "attempt", attempt=2, last_event_id=None)]
+    assert stops(*twice, capabilities=["status-retry"]) is Outcome.FAIL
+
+
+def test_checks_skip_what_was_not_exercised():
+    for name in ("happens", "not_too_early", "retry_after", "no_hammering", "stops_on_204"):
+        assert verdict(f"reconnection.{name}") is Outcome.SKIP
+    declares = {"client": {"capabilities": ["retry-after"], "options": {}}}
+    assert verdict("reconnection.retry_after", **declares) is Outcome.SKIP

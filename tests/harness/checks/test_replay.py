@@ -1,0 +1,48 @@
+"""Replay: ids that come back, resets, and what cannot be told."""
+
+import importlib.util
+from pathlib import Path
+
+from harness import checks
+from harness.check import REGISTRY, Outcome, judge
+
+SPEC = importlib.util.spec_from_file_location("planted", Path(__file__).parent.parent / "planted.py")
+planted = importlib.util.module_from_spec(SPEC)
+SPEC.loader.exec_module(planted)
+checks.load()
+
+
+def verdict(name, *records, **header):
+    [one] = judge(planted.history(records, **header), [REGISTRY[name]])
+    return one.outcome
+
+
+def sub(t, kind, name="s", **data):
+    return (t, f"sub.{kind}", {"sub": name, **data})
+
+
+def event(t, id, digest, **more):
+    about = {"channel": "all", "owner": None, "epoch": "e", "seq": 1, "intact": True}
+    return sub(t, "event", attempt=0, id=id, type="message", digest=digest, **about, **more)
+
+
+def test_the_same_id_twice_in_a_row_may_be_an_event_without_one():
+    opened = sub(1, "open", attempt=0)
+    assert verdict("replay.ids_unique", opened, event(2, "x", "a"), event(3, "x", "b")) is Outcome.PASS
+    back = [event(2, "x", "a"), event(3, "y", "b"), event(4, "x", "c")]
+    assert verdict("replay.ids_unique", opened, *back) is Outcome.FAIL
+
+
+def test_promises_that_are_not_made_are_not_judged():
+    for name in ("reset_when_too_old", "no_needless_reset", "strictly_after", "ids_unique", "no_id_on_control"):
+        assert verdict(f"replay.{name}") is Outcome.SKIP
+    promised = {"promises": {"replay_events": 3}}
+    assert verdict("replay.reset_when_too_old", **promised) is Outcome.SKIP
+    assert verdict("replay.no_needless_reset", **promised) is Outcome.SKIP
+
+
+def test_what_a_script_of_the_mock_sends_is_not_the_servers():
+    scripted = (0.5, "server.fault", {"name": "script", "state": "on"})
+    records = [sub(1, "open", attempt=0), sub(2, "id", attempt=0, id="z")]
+    assert verdict("replay.no_id_on_control", *records) is Outcome.FAIL
+    assert verdict("replay.no_id_on_control", scripted, *records) is Outcome.SKIP

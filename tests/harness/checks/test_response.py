@@ -1,0 +1,49 @@
+"""The head of the response."""
+
+import importlib.util
+from pathlib import Path
+
+from harness import checks
+from harness.check import REGISTRY, Outcome, judge
+
+SPEC = importlib.util.spec_from_file_location("planted", Path(__file__).parent.parent / "planted.py")
+planted = importlib.util.module_from_spec(SPEC)
+SPEC.loader.exec_module(planted)
+checks.load()
+
+
+def verdict(name, *records, **header):
+    [one] = judge(planted.history(records, **header), [REGISTRY[name]])
+    return one.outcome
+
+
+def sub(t, kind, name="s", **data):
+    return (t, f"sub.{kind}", {"sub": name, **data})
+
+
+def lags(until, worst=0.001):
+    return [(float(t), "lag", {"worst": worst}) for t in range(until + 1)]
+
+
+def opened(**headers):
+    return [
+        sub(1, "attempt", attempt=0, last_event_id=None), sub(1.1, "response", attempt=0, status=200, headers=headers),
+        sub(1.1, "open", attempt=0),
+    ]  # fmt: skip
+
+
+def test_a_client_that_shows_no_headers_proves_nothing():
+    for name in ("stream_head", "not_cached", "prompt"):
+        assert verdict(f"response.{name}", sub(1, "open", attempt=0)) is Outcome.SKIP
+
+
+def test_a_cache_directive_among_others():
+    assert verdict("response.not_cached", *opened(**{"cache-control": "private, No-Store"})) is Outcome.PASS
+    assert verdict("response.not_cached", *opened(**{"cache-control": "no-storey"})) is Outcome.FAIL
+
+
+def test_a_head_that_never_comes_is_late_too():
+    waiting = sub(1, "attempt", attempt=0, last_event_id=None)
+    assert verdict("response.prompt", waiting, *lags(9)) is Outcome.FAIL
+    assert verdict("response.prompt", waiting, (9, "step", {"step": "wait", "state": "end"})) is Outcome.UNKNOWN
+    assert verdict("response.prompt", waiting, *lags(2)) is Outcome.SKIP

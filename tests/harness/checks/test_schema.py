@@ -1,0 +1,39 @@
+"""Schemas of events."""
+
+import importlib.util
+from pathlib import Path
+
+from harness import checks
+from harness.check import REGISTRY, Outcome, judge
+
+SPEC = importlib.util.spec_from_file_location("planted", Path(__file__).parent.parent / "planted.py")
+planted = importlib.util.module_from_spec(SPEC)
+SPEC.loader.exec_module(planted)
+checks.load()
+
+
+def verdict(name, *records, **header):
+    [one] = judge(planted.history(records, **header), [REGISTRY[name]])
+    return one.outcome
+
+
+def sub(t, kind, name="s", **data):
+    return (t, f"sub.{kind}", {"sub": name, **data})
+
+
+PROMISE = {"promises": {"schemas": {"reset": {"type": "object", "required": ["reason"]}}}}
+
+
+def valid(text, **more):
+    record = sub(1, "event", attempt=0, id="", type="reset", data=text, **more)
+    return verdict("schema.valid", record, **PROMISE)
+
+
+def test_data_that_is_no_test_event_is_judged_by_its_text():
+    assert valid('{"reason": "x"}') is Outcome.PASS
+    assert valid("{}") is valid("no json") is Outcome.FAIL
+
+
+def test_text_that_was_cut_for_the_record_is_not_judged():
+    assert valid('{"rea', size=9000) is Outcome.SKIP
+    assert verdict("schema.valid") is Outcome.SKIP

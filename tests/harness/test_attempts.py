@@ -1,0 +1,125 @@
+"""Attempts as the client tells them, as the server tells them, and as far as only openings are told."""
+
+import importlib.util
+from pathlib import Path
+
+import pytest
+
+from harness import attempts, declared
+
+SPEC = importlib.util.spec_from_file_location("planted", Path(__file__).parent / "planted.py")
+planted = importlib.util.module_from_spec(SPEC)
+SPEC.loader.exec_module(planted)
+
+STREAM = {"content-type": "text/event-stream"}
+
+
+def sub(t, kind, **data):
+    return (t, f"sub.{kind}", {"sub": "s", **data})
+
+
+def conn(t, kind, conn="c1", **data):
+    return (t, f"conn.{kind}", {"conn": conn, **data})
+
+
+def request(t, header=None, name="c1", **more):
+    about = {"user": "u", "method": "GET", "path": "/", "headers": {}, "last_event_id": header, "sub": "s"}
+    return conn(t, "request", name, **{**about, **more})
+
+
+def life(*records, **header):
+    return attempts.lives(planted.history(records, **header))["s"]
+
+
+def test_a_client_that_tells_is_followed_attempt_by_attempt():
+    one = life(
+        sub(0, "start", user="u", options={"ttl": 3}),
+        sub(1, "attempt", attempt=0, last_event_id=None), request(1.1),
+        conn(1.2, "response", status=200, headers=STREAM),
+        sub(1.3, "response", attempt=0, status=200, headers=STREAM), sub(1.3, "open", attempt=0),
+        sub(1.35, "state", state="OPEN"), sub(1.4, "retry", attempt=0, retry_ms=500), conn(1.5, "sent", what="event"),
+        conn(1.6, "resumed", after="", replayed=0, reset=None), conn(2, "end", by="server", how="fin", bytes=1),
+        sub(2.1, "end", attempt=0, reason="eof", invalid_utf8=2), sub(2.1, "error", attempt=0, reason="later"),
+        sub(2.2, "wait", attempt=0, delay=0.5, reason="eof"),
+        sub(3, "attempt", attempt=1, last_event_id="x"), request(3.1, "y", "c2"), sub(4, "close"), sub(4.1, "close"),
+        sub(4.2, "closed", reason="close()"), sub(5, "event", attempt=1, id="", type="message"),
+    )  # fmt: skip
+    first, second = one.attempts
+    assert (one.user, one.ttl, one.first_open, one.t_close, one.gone) == ("u", 3.0, 1.3, 4, 4)
+    assert (first.source, first.status, first.t_open, first.t_end, first.end_reason) == ("client", 200, 1.3, 2.1, "eof")
+    assert (first.told_end, first.delay, first.invalid_utf8, first.retry, first.t_last) == (2, 0.5, 2, 0.5, 1.4)
+    assert (first.conns[0].how, len(first.conns[0].sent), first.fatal) == ("fin", 1, False)
+    assert (second.last_event_id, second.header, second.status, second.fatal) == ("x", "y", None, False)
+    assert [record.kind for record in one.after] == ["sub.event"]
+
+
+def test_of_a_client_that_tells_only_openings_the_server_tells_the_attempts():
+    one = life(
+        request(1), conn(1.1, "response", status=503, headers={"Retry-After": "1"}), request(2, "x", "c2"),
+        conn(2.1, "response", "c2", status=200, headers=STREAM), sub(2.2, "open", attempt=0),
+        sub(2.3, "event", attempt=0, id="y", type="message"), conn(3, "end", "c2", by="server", how="rst", bytes=0),
+    )  # fmt: skip
+    assert [(a.source, a.status, a.header, a.t_open) for a in one.attempts] == [
+        ("server", 503, None, None), ("server", 200, "x", 2.2),
+    ]  # fmt: skip
+    assert (one.attempts[0].headers, one.attempts[0].fatal, one.attempts[1].told_end) == ({"retry-after": "1"}, True, 3)
+
+
+def test_of_a_client_that_nobody_else_saw_each_opening_is_an_attempt():
+    one = life(
+        sub(0, "event", attempt=0, id="", type="message"), sub(1, "open", attempt=0), sub(2, "open", attempt=0),
+    )  # fmt: skip
+    assert [(a.number, a.source, a.status, a.t_open) for a in one.attempts] == [
+        (0, "open", 200, 1),
+        (1, "open", 200, 2),
+    ]
+
+
+def test_requests_of_nobody_in_particular_are_not_matched():
+    history = planted.history(
+        [request(1, sub=None), conn(1.1, "response", status=200, headers={}), conn(2, "end", "c9")]
+    )
+    assert attempts.lives(history) == {}
+
+
+@pytest.mark.parametrize(
+    "status, headers, fatal",
+    [
+        (200, STREAM, False), (200, {"content-type": "Text/Event-Stream; charset=x"}, False), (200, {}, False),
+        (200, {"content-type": "text/plain"}, True), (204, {}, True), (302, {}, False), (500, {}, True),
+    ],
+)  # fmt: skip
+def test_what_ends_a_client_for_good(status, headers, fatal):
+    one = life(
+        sub(1, "attempt", attempt=0, last_event_id=None), sub(2, "response", attempt=0, status=status, headers=headers)
+    )
+    assert one.attempts[0].fatal is fatal
+
+
+def test_streams_and_pairs():
+    history = planted.history([sub(1, "open", attempt=0), sub(2, "open", attempt=1), sub(3, "open", attempt=2)])
+    assert len(attempts.streams(history)) == 3
+    assert [(a.number, b.number) for a, b in attempts.pairs(attempts.lives(history)["s"])] == [(0, 1), (1, 2)]
+
+
+CLIENT = {"client": {"capabilities": ["status-retry"], "options": {"backoff_cap": 4, "policy": "spec", "jitter": True}}}
+
+
+def test_what_a_client_declares():
+    declares = declared.of(planted.history([], **CLIENT, promises={"heartbeat": 2.0, "unheard": 1}))
+    assert (declares.cap, declares.can("status-retry"), declares.retries_refusals) == (4.0, True, False)
+    assert (declares.number("jitter"), declares.number("none"), declares.promises.heartbeat) == (None, None, 2.0)
+    assert declared.of(planted.history([])).cap == declared.LONGEST_DEFAULT
+
+
+def test_the_reconnection_time_is_what_the_client_read_or_else_what_the_server_sent_and_the_client_got():
+    told = [sub(1, "open", attempt=0), sub(1.1, "retry", attempt=0, retry_ms=700), sub(2, "open", attempt=1)]
+    history = planted.history(told)
+    assert declared.reconnection_times(attempts.lives(history)["s"], history) == [0.7, 0.7]
+    sent = [
+        request(1), sub(1.1, "open", attempt=0), conn(1.2, "sent", what="retry", retry_ms=300),
+        conn(1.2, "sent", what="event"), sub(1.3, "event", attempt=0, id="", type="message"),
+        request(2, name="c2"), conn(2.1, "sent", "c2", what="retry", retry_ms=900),
+    ]  # fmt: skip
+    history = planted.history(sent, client={"options": {"reconnection_time": 3}})
+    assert declared.reconnection_times(attempts.lives(history)["s"], history) == [0.3, 0.3]

@@ -1,0 +1,90 @@
+"""Checks, findings and verdicts; the order of outcomes; what a broken check and a broken environment mean."""
+
+import sys
+
+import pytest
+
+from harness.check import Check, Outcome, failed, judge, passed, skipped, unknown, worst
+from harness.errors import HarnessError
+from harness.history import History, Record
+
+module = sys.modules["harness.check"]  # the package exports the function of the same name
+
+
+def one(function, name="family.rule"):
+    return Check(name, ("QA-1",), "MUST", "server", "a sentence", function)
+
+
+def judged(function, *records):
+    [verdict] = judge(History(tuple(Record(0.0, kind, data) for kind, data in records)), [one(function)])
+    return verdict
+
+
+@pytest.mark.parametrize(
+    "found, outcome",
+    [
+        (passed("a", "b", ["c"], n=1), Outcome.PASS),
+        (failed("a", "b"), Outcome.FAIL),
+        (unknown("a", "b"), Outcome.UNKNOWN),
+        (skipped("not exercised"), Outcome.SKIP),
+    ],
+)
+def test_a_finding_becomes_a_verdict(found, outcome):
+    verdict = judged(lambda _: found)
+    assert (verdict.outcome, verdict.check, verdict.requirements) == (outcome, "family.rule", ("QA-1",))
+
+
+def test_a_check_that_raises_knows_nothing():
+    verdict = judged(lambda _: 1 / 0)
+    assert verdict.outcome is Outcome.UNKNOWN
+    assert "ZeroDivisionError" in verdict.actual
+
+
+@pytest.mark.parametrize(
+    "found, outcome",
+    [(passed("a", "b"), Outcome.UNKNOWN), (failed("a", "b"), Outcome.UNKNOWN), (skipped("no"), Outcome.SKIP)],
+)
+def test_in_a_broken_environment_nothing_is_a_pass_or_a_failure(found, outcome):
+    verdict = judged(lambda _: found, ("trouble", {"reason": "the proxy died"}))
+    assert verdict.outcome is outcome
+
+
+def test_the_worst_outcome_is_the_highest_and_nothing_judged_is_unknown():
+    assert worst([Outcome.PASS, Outcome.FAIL, Outcome.UNKNOWN]) is Outcome.FAIL
+    assert worst([Outcome.SKIP, Outcome.PASS]) is Outcome.PASS
+    assert worst([Outcome.SKIP]) is worst([]) is Outcome.UNKNOWN
+
+
+def test_verdicts_come_in_the_order_of_names_with_at_most_twenty_pieces_of_evidence():
+    many = [one(lambda _: failed("a", "b", map(str, range(50))), name) for name in ("b.x", "a.x")]
+    verdicts = judge(History(()), many)
+    assert [verdict.check for verdict in verdicts] == ["a.x", "b.x"]
+    assert len(verdicts[0].evidence) == 20
+    assert many[0].family == "b"
+
+
+def test_registering(monkeypatch):
+    registry = {}
+    monkeypatch.setattr(module, "REGISTRY", registry)
+
+    @module.check("family.rule", "QA-1", subject="server", level="SHOULD")
+    def rule(history):
+        """One
+        sentence.
+
+        And more.
+        """
+        return skipped("no")
+
+    assert registry["family.rule"].sentence == "One sentence."
+    assert [verdict.level for verdict in judge(History(()))] == ["SHOULD"]
+    with pytest.raises(HarnessError, match=r"family\.mute needs a docstring"):
+        module.check("family.mute")(lambda history: skipped("no"))
+    rule.__module__ = "elsewhere"
+    with pytest.raises(HarnessError, match="a name of its own"):
+        module.check("family.rule")(_other)
+
+
+def _other(history):
+    """Another function of the same name."""
+    return skipped("no")
