@@ -1,0 +1,212 @@
+"""Many runs of one command: planned, tried for what the user can mend, recorded, judged.
+
+Ctrl-C (or SIGTERM) while runs are recorded: every child is told to stop and saves what it knows, and what is known
+is judged.  A second Ctrl-C ends the command and its children at once.
+"""
+
+import asyncio
+import contextlib
+import os
+import signal
+import tempfile
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Final
+
+import psutil
+
+from harness import checks, locate
+from harness.check import Outcome
+from harness.config import Config
+from harness.errors import HarnessError
+from harness.judgement import judged
+from harness.pool import OnPhase, run_all
+from harness.results import RunResult
+from harness.run import OWN_CLIENTS, Job, Plan, _resolve
+
+RUNS: Final = Path("reports") / "runs"
+INTERRUPTED: Final = "the command was interrupted before this run had saved anything"
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """What several runs came to; `interrupted` says that the user stopped them."""
+
+    runs: tuple[RunResult, ...]
+    interrupted: bool = False
+
+
+def jobs_of(
+    names: Iterable[str], config: Config, *, out: Path, seeds: Sequence[int] = (1,), defects: Sequence[str] = ()
+) -> tuple[Job, ...]:
+    """One job per scenario and seed, each with a folder of its own under `out`. Raises HarnessError."""
+    folders = {room: config.folders[room] for room in ("scenarios", "clients")}
+    jobs = tuple(
+        Job(
+            scenario=name, out=str(out / _folder_of(name, seed, seeds)), client=config.client, target=config.target,
+            seed=seed, defects=tuple(defects), folders=folders,
+        )
+        for name in dict.fromkeys(names)
+        for seed in seeds
+    )  # fmt: skip
+    seen: dict[str, str] = {}
+    for job in jobs:
+        if job.out in seen:
+            raise HarnessError(
+                f"{seen[job.out]} and {job.scenario} would share the folder {job.out}; run them one by one"
+            )
+        seen[job.out] = job.scenario
+    return jobs
+
+
+def _folder_of(name: str, seed: int, seeds: Sequence[int]) -> str:
+    stem = Path(name).stem if name.endswith(".py") or "/" in name else name.replace(":", ".")
+    return stem if len(seeds) == 1 else f"{stem}-{seed}"
+
+
+def resolved(jobs: Sequence[Job]) -> tuple[Plan, ...]:
+    """The plan of every job: whatever a job names exists and can be loaded. Raises HarnessError."""
+    if jobs and jobs[0].target is not None and (named := [name for job in jobs for name in job.defects]):
+        raise HarnessError(f"defect {named[0]} is a switch of the mock; leave out --defect or --target")
+    return tuple(_resolve(job) for job in jobs)
+
+
+def is_own(job: Job) -> bool:
+    """Whether target and client are both the harness's own."""
+    return job.target is None and job.client in OWN_CLIENTS
+
+
+def new_folder(chosen: Path | None, *, now: float | None = None) -> Path:
+    """A folder for results: the chosen one, which must hold no run yet, or a new one. Raises HarnessError."""
+    folder = chosen if chosen is not None else _by_time(time.time() if now is None else now)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as exc:
+        raise HarnessError(
+            f"folder {folder} cannot be written ({exc.strerror or exc}); give another one with --out"
+        ) from exc
+    if (folder / "verdicts.json").exists() or next(folder.glob("*/parts"), None):
+        raise HarnessError(f"folder {folder} holds a run already; give a new one with --out")
+    return folder
+
+
+def _by_time(now: float) -> Path:
+    name = time.strftime("%Y-%m-%d-%H%M%S", time.localtime(now))
+    folder, number = RUNS / name, 1
+    while folder.exists():
+        number += 1
+        folder = RUNS / f"{name}-{number}"
+    return folder
+
+
+def try_network() -> None:
+    """Start and stop the proxy that the environment names, if it names one. Raises HarnessError."""
+    if not any(name in os.environ for name in ("TOXIPROXY_SERVER", "TOXIPROXY_URL")):
+        return
+    from harness.proxy import start_network
+
+    async def attempt() -> None:
+        with tempfile.TemporaryDirectory(prefix="sse-harness-") as folder:
+            network = await start_network(history=Path(folder) / "network.jsonl")
+            await network.stop()
+
+    asyncio.run(attempt())
+
+
+def load_checks(config: Config) -> None:
+    """Load all checks: ours and those of the user's folders. Raises HarnessError."""
+    checks.load()
+    for folder in config.paths("checks"):
+        own = {name: path for name, path in locate.names("harness.checks", [folder]).items() if path.parent == folder}
+        for path in own.values():
+            locate.load("harness.checks", str(path))
+
+
+def recorded(jobs: Sequence[Job], *, at_once: int, on_phase: OnPhase) -> tuple[Mapping[str, str], bool]:
+    """Record all jobs; why a job left no history, by its folder, and whether the user interrupted."""
+    return asyncio.run(_interruptible(jobs, at_once, on_phase))
+
+
+async def _interruptible(jobs: Sequence[Job], at_once: int, on_phase: OnPhase) -> tuple[Mapping[str, str], bool]:
+    loop = asyncio.get_running_loop()
+    work = asyncio.create_task(run_all(jobs, at_once=at_once, on_phase=on_phase), name="runs")
+    interrupts = 0
+
+    def interrupt() -> None:
+        nonlocal interrupts
+        interrupts += 1
+        if interrupts == 1:
+            work.cancel()
+        else:
+            _kill_children()
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, interrupt)
+    try:
+        return await work, False
+    except asyncio.CancelledError:
+        if not interrupts:
+            raise
+        if interrupts > 1:
+            raise KeyboardInterrupt from None
+        return {}, True
+    finally:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.remove_signal_handler(number)
+
+
+def _kill_children() -> None:
+    """End the runs without a word; the servers and proxies that they started end with them."""
+    for child in psutil.Process().children():
+        with contextlib.suppress(psutil.NoSuchProcess):
+            child.kill()
+
+
+def batch(jobs: Sequence[Job], *, at_once: int, on_phase: OnPhase, out: Path) -> Batch:
+    """Record the jobs and judge each from its history; histories are named as seen from `out`."""
+    complaints, interrupted = recorded(jobs, at_once=at_once, on_phase=on_phase)
+    because = INTERRUPTED if interrupted else "its process left no history"
+    runs = tuple(result_of(job, complaints.get(job.out) or because, out) for job in jobs)
+    return Batch(runs, interrupted)
+
+
+def result_of(job: Job, complaint: str, out: Path) -> RunResult:
+    """The result of one job; UNKNOWN with the complaint where its process left no history."""
+    path = Path(job.out) / "history.jsonl"
+    if path.exists():
+        try:
+            return replace(judged(path), history=_seen_from(out, path))
+        except HarnessError as exc:
+            complaint = str(exc)
+    target = "mock" if job.target is None else Path(job.target).stem
+    return RunResult(
+        scenario=Path(job.scenario).stem, target=target, client=job.client, outcome=Outcome.UNKNOWN,
+        history="", seed=job.seed, reason=complaint,
+    )  # fmt: skip
+
+
+def saved(run: Path) -> tuple[RunResult, ...]:
+    """Judge what is saved: a history.jsonl, the folder of one run, or the folder of several. Raises HarnessError."""
+    if run.is_file():
+        return (judged(run),)
+    if not run.is_dir():
+        raise HarnessError(f"there is no run {run}; give the folder of a run or its history.jsonl")
+    single = run / "history.jsonl"
+    paths = [single] if single.exists() else sorted(run.glob("*/history.jsonl"))
+    if not paths:
+        raise HarnessError(f"folder {run} holds no history.jsonl; give the folder of a run")
+    return tuple(replace(judged(path), history=_seen_from(run, path)) for path in paths)
+
+
+def _seen_from(folder: Path, path: Path) -> str:
+    return str(path.relative_to(folder)) if path.is_relative_to(folder) else str(path)
+
+
+def policy_of(plans: Sequence[Plan]) -> str:
+    """The name of the client's policy, as its options have it."""
+    names: dict[str, Any] = dict.fromkeys(str(plan.options.get("policy", "")) for plan in plans)
+    return ", ".join(name for name in names if name)

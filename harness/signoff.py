@@ -1,0 +1,131 @@
+"""A sign-off from what the user asks for to its results: scenarios of the stage, selftest, runs, decision.
+
+Whatever of it the user interrupts, the results carry what is known, and the decision is HOLD.
+"""
+
+import os
+import platform
+import time
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Final
+
+from harness import batch, gate, locate, requirements
+from harness.batch import Batch
+from harness.config import Config
+from harness.policy import DEFAULT, Policy, load_policy
+from harness.progress import watching
+from harness.results import Decision, Results, SelfTest, SignOff
+from harness.run import Job, Plan, versions
+
+INTERRUPTED: Final = "the sign-off was interrupted: what follows is what was known by then"
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Order:
+    """A sign-off that can begin: everything that it names has been found and loaded."""
+
+    policy: Policy
+    stage: int
+    jobs: tuple[Job, ...]
+    plans: tuple[Plan, ...]
+    out: Path
+    at_once: int
+
+
+def ordered(config: Config, *, stage: int, policy: Path | None, out: Path | None, seed: int) -> Order:
+    """The order for a stage. Raises HarnessError for whatever the user has to mend first; `out` is made last."""
+    rules = load_policy(DEFAULT if policy is None else policy, known=known_requirements())
+    needs = rules.stage(stage)
+    names = needs.scenarios or tuple(sorted(locate.names("scenarios", config.paths("scenarios"))))
+    seeds = range(seed, seed + max(1, needs.seeds))
+    batch.resolved(batch.jobs_of(names, config, out=Path(), seeds=seeds))
+    batch.try_network()
+    folder = batch.new_folder(out)
+    jobs = batch.jobs_of(names, config, out=folder, seeds=seeds)
+    return Order(
+        policy=rules, stage=stage, jobs=jobs, plans=batch.resolved(jobs), out=folder, at_once=config.jobs
+    )  # fmt: skip
+
+
+def known_requirements() -> Collection[str]:
+    """The ids of the catalogue."""
+    return requirements.CATALOGUE.keys()
+
+
+def signed_off(order: Order) -> Results:
+    """Run the order to its decision. Ctrl-C ends it early, with HOLD."""
+    started, clock = time.time(), time.monotonic()
+    tested, interrupted = selftested(order.jobs)
+    recorded = Batch((), True) if interrupted else _recorded(order)
+    own = all(batch.is_own(job) for job in order.jobs)
+    decision = gate.decide(
+        order.policy, order.stage, recorded.runs, now=time.time(), selftest=tested, own=own
+    )  # fmt: skip
+    return Results(
+        kind="signoff", target=target_of(order.plans), client=order.jobs[0].client, runs=recorded.runs,
+        signoff=held(decision) if recorded.interrupted else decision, client_policy=batch.policy_of(order.plans),
+        selftest=tested, environment=environment(), started=started, seconds=time.monotonic() - clock,
+    )  # fmt: skip
+
+
+def _recorded(order: Order) -> Batch:
+    with watching(len(order.jobs)) as watch:
+        return batch.batch(order.jobs, at_once=order.at_once, on_phase=watch.phase, out=order.out)
+
+
+def held(decision: SignOff) -> SignOff:
+    """The decision on a sign-off that did not come to its end."""
+    return replace(decision, outcome=Decision.HOLD, reasons=(INTERRUPTED, *decision.reasons))
+
+
+def selftested(jobs: Sequence[Job]) -> tuple[SelfTest | None, bool]:
+    """The selftest of exactly this code, stored or run now (quick), and whether the user interrupted it."""
+    from harness import selftest
+
+    if (known := selftest.stored()) is not None:
+        return known, False
+    try:
+        with watching(0) as watch:
+            watch.say("no selftest is stored for this code and these versions: running the quick one first")
+            return selftest.run_selftest("quick", say=watch.say).summary, False
+    except KeyboardInterrupt:
+        return None, True
+
+
+def target_of(plans: Sequence[Plan]) -> str:
+    """The name of the target that all plans share."""
+    target = plans[0].target if plans else None
+    return "mock" if target is None else target.name
+
+
+def environment() -> Mapping[str, str]:
+    """Versions, machine and the digest of this code, as a report prints them."""
+    from harness.selftest import digest
+
+    return {
+        **versions(),
+        "system": f"{platform.system()} {platform.release()} {platform.machine()}",
+        "cores": str(len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()),
+        "code": digest(),
+    }
+
+
+def lines(results: Results) -> list[str]:
+    """What the terminal says of a sign-off: the reasons, the claim, what is out of scope."""
+    decision = results.signoff
+    assert decision is not None  # noqa: S101 - a sign-off has one
+    told = [f"  {reason}" for reason in decision.reasons] or ["  every criterion of this stage is met"]
+    told += [f"  warning: {one}" for one in decision.warnings]
+    if decision.claim:
+        told.append(f"  {decision.claim}")
+    if results.selftest is not None:
+        one = results.selftest
+        told.append(f"  selftest ({one.profile}): caught {one.caught}/{one.planted}, false alarms {one.false_alarms}")
+    told += [f"  out of scope at this stage: {ids}: {why}" for ids, why in decision.out_of_scope]
+    return [
+        f"stage {decision.stage}, policy {decision.policy}, target {results.target}, client {results.client}:",
+        *told,
+    ]

@@ -1,0 +1,134 @@
+"""What holds for every test: nothing is left behind, neither a child process, a listening socket nor a task."""
+
+import asyncio
+import sys
+import time
+from pathlib import Path
+from types import SimpleNamespace
+
+import psutil
+import pytest
+
+GRACE = 3.0
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items):
+    """Benchmarks want the machine for themselves: they belong to the tier `ci`, which runs one test after another."""
+    for item in items:
+        if "bench" in Path(item.path).relative_to(Path(__file__).parent).parts[:-1]:
+            item.add_marker(pytest.mark.ci)
+
+
+@pytest.fixture(autouse=True)
+def leaves_nothing_behind(monkeypatch):
+    """Fails a test that leaves something behind; what a fixture of a wider scope holds was there before."""
+    children, listening = child_ids(), listening_inodes()
+    tasks: list[str] = []
+    cancel_all = asyncio.runners._cancel_all_tasks
+
+    def noting(loop):
+        tasks.extend(repr(task.get_name()) for task in asyncio.all_tasks(loop) if not task.done())
+        cancel_all(loop)
+
+    monkeypatch.setattr(asyncio.runners, "_cancel_all_tasks", noting)
+    yield
+    assert not tasks, f"tasks still ran when their loop ended: {', '.join(tasks)}"
+    deadline = time.monotonic() + GRACE
+    while (left := child_ids() - children) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert not left, f"child processes left behind: {', '.join(map(named, left))}"
+    assert not (listening_inodes() - listening), "a listening socket was left behind"
+
+
+def child_ids():
+    """Process ids of the children of this process, zombies and Python's own resource tracker left out."""
+    found = set()
+    for path in Path("/proc/self/task").glob("*/children"):
+        found |= {int(one) for one in path.read_text().split()}
+    return {pid for pid in found if not _is_nobody(pid)}
+
+
+def _is_nobody(pid):
+    try:
+        process = psutil.Process(pid)
+        return process.status() == psutil.STATUS_ZOMBIE or "resource_tracker" in " ".join(process.cmdline())
+    except psutil.NoSuchProcess:
+        return True
+
+
+def named(pid):
+    try:
+        return f"{pid} ({' '.join(psutil.Process(pid).cmdline())[:120]})"
+    except psutil.NoSuchProcess:
+        return str(pid)
+
+
+def listening_inodes():
+    """Inodes of the TCP sockets on which this process listens."""
+    own = set()
+    for descriptor in Path("/proc/self/fd").iterdir():
+        try:
+            target = str(descriptor.readlink())
+        except OSError:
+            continue
+        if target.startswith("socket:["):
+            own.add(target[8:-1])
+    if not own:
+        return set()
+    listening = set()
+    for table in ("/proc/net/tcp", "/proc/net/tcp6"):
+        rows = Path(table).read_text().splitlines()[1:] if Path(table).exists() else []
+        listening |= {fields[9] for fields in map(str.split, rows) if fields[3] == "0A"}
+    return own & listening
+
+
+FAKE_RUN = '''#!{python}
+"""Stands in for the process of a run: does what its scenario's name says."""
+import json, pathlib, signal, sys, time
+
+job = json.load(sys.stdin)
+out = pathlib.Path(job["out"])
+what = pathlib.Path(job["scenario"]).stem
+
+
+def save(trouble=None):
+    lines = [
+        {{"t": 1.0, "kind": "history", "schema": 1, "role": "run", "host": "h", "boot": "b", "pid": 1, "mono": 1.0,
+          "wall": time.time(), "scenario": what, "checks": [], "seed": job["seed"], "target": {{"name": "mock"}},
+          "client": {{"name": job["client"]}}}},
+        *([{{"t": 2.0, "kind": "trouble", "reason": trouble}}] if trouble else []),
+    ]
+    (out / "history.jsonl").write_text("".join(json.dumps(one) + "\\n" for one in lines))
+
+
+def told_to_stop(*_):
+    save("the run was interrupted")
+    sys.exit(0)
+
+
+print("start", flush=True)
+if what == "complains":
+    sys.exit("one sentence")
+if what == "dies":
+    sys.exit(7)
+if what == "stubborn":
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+if what in ("hangs", "stubborn"):
+    if what == "hangs":
+        signal.signal(signal.SIGTERM, told_to_stop)
+    print("steps", flush=True)
+    while True:
+        time.sleep(60)
+save()
+print("stop", flush=True)
+'''
+
+
+@pytest.fixture
+def fake_runs(tmp_path, monkeypatch):
+    """Runs in processes that are real and do nothing; the scenario's name says how they end."""
+    program = tmp_path / "fake_python"
+    program.write_text(FAKE_RUN.format(python=sys.executable))
+    program.chmod(0o755)
+    monkeypatch.setattr("harness.pool.sys", SimpleNamespace(executable=str(program)))

@@ -1,0 +1,134 @@
+import pytest
+
+from harness import gate, selftest, signoff
+from harness.config import load_config
+from harness.errors import HarnessError
+from harness.policy import load_policy
+from harness.results import Decision, SelfTest
+
+POLICY = """
+version = 1
+name = "mine"
+[stages.10]
+scenarios = ["steady", "churn"]
+seeds = 2
+[stages.10.required]
+QA-1 = { deliveries = 10 }
+[stages.10.out_of_scope]
+VAL-2 = "no browsers"
+"""
+SOUND = SelfTest(caught=3, planted=3, false_alarms=0)
+
+
+@pytest.fixture
+def policy(tmp_path):
+    path = tmp_path / "policy.toml"
+    path.write_text(POLICY)
+    return path
+
+
+@pytest.fixture
+def order(tmp_path, policy, fake_runs, monkeypatch):
+    def ordered(**options):
+        (tmp_path / "pyproject.toml").write_text("")
+        config = load_config(options, environ={}, folder=tmp_path)
+        return signoff.ordered(config, stage=10, policy=policy, out=tmp_path / "out", seed=5)
+
+    for name in ("TOXIPROXY_SERVER", "TOXIPROXY_URL"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(selftest, "stored", lambda: SOUND)
+    return ordered
+
+
+def test_an_order_has_every_scenario_of_the_stage_with_every_seed(order, tmp_path):
+    one = order()
+    assert [(job.scenario, job.seed) for job in one.jobs] == [("steady", 5), ("steady", 6), ("churn", 5), ("churn", 6)]
+    assert one.jobs[0].out == str(tmp_path / "out" / "steady-5")
+    assert one.out.is_dir()
+
+
+def test_a_stage_that_names_no_scenario_gets_all(order, policy):
+    policy.write_text(POLICY.replace('scenarios = ["steady", "churn"]', "").replace("seeds = 2", ""))
+    assert {"steady", "churn", "isolation"} <= {job.scenario for job in order().jobs}
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "sentence"),
+    [
+        ('"churn"', '"chrun"', "there is no scenario 'chrun'; did you mean churn?"),
+        ("stages.10]", "stages.50]", "policy mine has no stage 10; it has 50, add [stages.10]"),
+    ],
+)
+def test_a_policy_that_does_not_fit_is_one_sentence_and_makes_no_folder(order, policy, tmp_path, old, new, sentence):
+    text = POLICY if "stages" not in old else "version = 1\nname = 'mine'\n[stages.10]\n"
+    policy.write_text(text.replace(old, new))
+    with pytest.raises(HarnessError) as caught:
+        order()
+    assert str(caught.value) == sentence
+    assert not (tmp_path / "out").exists()
+
+
+def test_the_shipped_policy_names_what_there_is(tmp_path, fake_runs, monkeypatch):
+    (tmp_path / "pyproject.toml").write_text("")
+    config = load_config({}, environ={}, folder=tmp_path)
+    one = signoff.ordered(config, stage=10, policy=None, out=tmp_path / "out", seed=1)
+    assert len(one.jobs) == len(load_policy(known=signoff.known_requirements()).stage(10).scenarios)
+
+
+@pytest.mark.slow
+def test_runs_that_say_nothing_are_hold_and_a_rehearsal(order):
+    results = signoff.signed_off(order())
+    assert results.headline == "REHEARSAL HOLD"
+    assert (results.kind, results.target, results.client) == ("signoff", "mock", "reference")
+    assert results.client_policy == "resilient"
+    assert len(results.runs) == 4
+    assert {"python", "sse-harness", "code", "cores"} <= results.environment.keys()
+    told = signoff.lines(results)
+    assert told[0] == "stage 10, policy mine, version 1, target mock, client reference:"
+    assert "  QA-1: not judged by any run" in told
+    assert "  out of scope at this stage: VAL-2: no browsers" in told
+    assert "  selftest (quick): caught 3/3, false alarms 0" in told
+
+
+def test_with_a_client_of_the_users_it_is_no_rehearsal(order, tmp_path):
+    (tmp_path / "mine.py").write_text("CAPABILITIES = frozenset()\n\n\nasync def subscribe(session): ...\n")
+    assert signoff.signed_off(order(client=str(tmp_path / "mine.py"))).headline == "HOLD"
+
+
+def test_interrupted_in_the_selftest_nothing_is_run(order, monkeypatch):
+    def interrupted(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(selftest, "stored", lambda: None)
+    monkeypatch.setattr(selftest, "run_selftest", interrupted)
+    results = signoff.signed_off(order())
+    assert results.outcome is Decision.HOLD
+    assert results.signoff.reasons[0] == signoff.INTERRUPTED
+    assert results.runs == ()
+    assert results.selftest is None
+
+
+def test_what_was_interrupted_is_never_go_nor_no_go(policy):
+    known = load_policy(policy, known=signoff.known_requirements())
+    decision = gate.decide(known, 10, [], now=0.0, selftest=SOUND, own=True)
+    for outcome in Decision:
+        held = signoff.held(type(decision)(**{**fields_of(decision), "outcome": outcome}))
+        assert held.outcome is Decision.HOLD
+        assert held.reasons == (signoff.INTERRUPTED, *decision.reasons)
+
+
+def fields_of(decision):
+    return {name: getattr(decision, name) for name in decision.__slots__}
+
+
+def test_the_selftest_runs_where_none_is_stored(order, monkeypatch, capsys):
+    class Found:
+        summary = SOUND
+
+    monkeypatch.setattr(selftest, "stored", lambda: None)
+    monkeypatch.setattr(selftest, "run_selftest", lambda profile, say: (say(f"{profile}!"), Found)[1])
+    assert signoff.selftested(()) == (SOUND, False)
+    assert capsys.readouterr().err.splitlines() == [
+        "no selftest is stored for this code and these versions: running the quick one first",
+        "quick!",
+    ]
