@@ -1,12 +1,13 @@
 """The matrix of the selftest: for each defect, where it is run and which checks have to, and which may, ring. Data.
 
-A server's defect is a switch of the mock; a client's is an attribute of `harness.clients.faulty`.  `must`: every one
+A server's defect is a switch of the mock, `settings` are what it needs beside; a client's is an attribute of `harness.clients.faulty`.  `must`: every one
 of these checks has to FAIL.  `may`: kin that can be FAIL or UNKNOWN for the same reason.  Anything else that rings is
 a false alarm.
 """
 
-from dataclasses import dataclass
-from typing import Final, Literal
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final, Literal
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,6 +19,7 @@ class Defect:
     must: tuple[str, ...]
     may: tuple[str, ...] = ()
     subject: Literal["server", "client"] = "server"
+    settings: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def attribute(self) -> str:
@@ -57,10 +59,10 @@ DEFECTS: Final[tuple[Defect, ...]] = (
     Defect("silent-loss-when-too-old", "resume_beyond_buffer", ("replay.reset_when_too_old",), (LOST,)),
     Defect("wrong-content-type", "steady", ("response.stream_head",)),
     Defect("cacheable", "steady", ("response.not_cached",)),
-    Defect("late-headers", "steady", ("response.prompt",), ("lag.live", "heartbeat.cadence")),
+    # A heartbeat brings the head as well: it has to be rarer than the head may be late.
+    Defect("late-headers", "two_streams", ("response.prompt",), ("lag.live",), settings={"heartbeat": 3.0}),
     Defect("breaks-schema", "steady", ("schema.valid",)),
     Defect("nul-in-id", "steady", ("security.framing",)),
-    Defect("resets-with-id", "resume_beyond_buffer", ("replay.no_id_on_control",)),
     _client("forgets-id", "drop_fin", ("reconnection.last_event_id",), (LOST,)),
     _client("keeps-torn-id", "cut_inside_event", ("reconnection.last_event_id",), (LOST,)),
     _client("dispatches-at-eof", "cut_inside_event", (TORN,), (TWICE, LOST, ORDER, "schema.valid", "reconnection.last_event_id")),

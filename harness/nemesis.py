@@ -5,6 +5,7 @@
 """
 
 import asyncio
+import gc
 import itertools
 import time
 from collections.abc import Mapping
@@ -172,6 +173,7 @@ class Nemesis:
             await self.crowd.close(f"{step.label}-{cycle}-")
             for number in range(step.parallel):
                 del self.crowd.members[f"{step.label}-{cycle}-{number}"]
+            gc.collect()
             self._read(f"{step.label}:{cycle}", meters.holdings())
 
     async def _probe(self, step: Probe) -> None:
@@ -223,6 +225,7 @@ class Nemesis:
 
     async def _settled(self) -> dict[str, int]:
         counts = ("descriptors", "sockets", "tasks")
+        gc.collect()
         held = meters.holdings()
         until = time.monotonic() + SETTLE
         while time.monotonic() < until:

@@ -102,9 +102,13 @@ class Plan:
 
     @property
     def options(self) -> dict[str, Any]:
+        """The law that the client goes by: its own word (`OPTIONS`); if it is configurable, the scenario's above it."""
+        own = dict(getattr(self.client, "OPTIONS", {}))
+        if "configurable" not in self.client.CAPABILITIES:
+            return own
         heartbeat = self.promises.heartbeat
         deadline = {} if heartbeat is None else {"heartbeat_deadline": DEADLINE_BEATS * heartbeat}
-        return {**deadline, **self.scenario.client, **self.job.options}
+        return {**own, **deadline, **self.scenario.client, **self.job.options}
 
     def header(self) -> dict[str, Any]:
         """Everything a check may ask, for the first record of the history."""

@@ -25,7 +25,7 @@ from harness.pool import run_all
 from harness.results import RunResult, SelfTest
 from harness.run import Job, versions
 
-AT_ONCE: Final = 10
+AT_ONCE: Final = 8
 ROOMS: Final = ("harness", "mock_server", "scenarios")
 Say = Callable[[str], None]
 
@@ -148,12 +148,13 @@ def _on_histories(count: int) -> tuple[str, ...]:
 def _job(scenario: str, defect: Defect | None, seed: int, out: Path) -> Job:
     label = f"{defect.name if defect else 'clean'}-{scenario}-{seed}"
     own: dict[str, Any] = {}
-    if defect is not None:
-        own = (
-            {"defects": (defect.name,)}
-            if defect.subject == "server"
-            else {"client": f"harness.clients.faulty:{defect.attribute}"}
-        )
+    match defect:
+        case Defect(subject="server"):
+            own = {"defects": (defect.name,), "settings": defect.settings}
+        case Defect(subject="client"):
+            own = {"client": f"harness.clients.faulty:{defect.attribute}"}
+        case _:
+            pass
     return Job(scenario=scenario, out=str(out / label), seed=seed, **own)
 
 

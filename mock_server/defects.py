@@ -34,7 +34,6 @@ DEFECTS: Final[Mapping[str, str]] = {
     "silent-loss-when-too-old": "a resume whose id is too old goes on with what there is and says nothing",
     "breaks-schema": "the body of an event has fields of the wrong type",
     "nul-in-id": "ids contain a NUL, so that no client can take them",
-    "resets-with-id": "the reset event carries an id line",
 }
 
 

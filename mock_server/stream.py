@@ -298,8 +298,7 @@ class StreamProtocol(asyncio.Protocol):
 
     def _tell_reset(self, start: Resume) -> None:
         data = {"reason": start.reset, "after": start.after, "epoch": self._hub.epoch}
-        numbered = "resets-with-id" in self._hub.defects
-        self.wire.body(frames.control("reset", data, id=start.after if numbered else ""))
+        self.wire.body(frames.control("reset", data))
         self._sent("reset", **data)
 
     def _leave_step(self) -> None:

@@ -5,6 +5,10 @@ A client is a module with
     CAPABILITIES: frozenset[str]                       # what it declares beyond the standard; may be empty
     async def subscribe(session: Session) -> None      # one subscriber; returns when it has given up for good
 
+`OPTIONS: dict[str, float]` may state the client's own law in seconds (reconnection_time, backoff_base, backoff_cap,
+heartbeat_deadline ...), so that it is judged by that.  A client that declares the capability `configurable` obeys
+`session.options` instead, as the reference client does.
+
 A run closes a subscriber by cancelling that coroutine; a client with a `close()` of its own calls it in `finally`.
 `session` carries the URL, the headers (the token is among them) and the options; its methods record what the client
 saw.  Only `opened` and `event` are needed; whatever else a client can tell makes more checks able to judge it.

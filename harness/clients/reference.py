@@ -41,7 +41,7 @@ from harness.subscriber import (
     Withheld,
 )
 
-CAPABILITIES = BY_POLICY["resilient"]
+CAPABILITIES = BY_POLICY["resilient"] | {"configurable"}
 
 Heads: TypeAlias = AsyncIterator[httpx.Response | bytes]
 KNOWN: Final = frozenset(one.name for one in fields(Options))
@@ -112,11 +112,12 @@ class Driver:
             return await self._lost("end of stream")
         except (httpx.TransportError, httpx.TooManyRedirects, httpx.DecodingError, httpx.InvalidURL) as exc:
             return await self._lost(f"{type(exc).__name__}: {exc}")
+        now = self._now()
         if isinstance(said, bytes):
             self.received += len(said)
-            return self.machine.received(self._now(), said)
+            return self.machine.received(now, said)
         self.session.response(said.status_code, said.headers)
-        return self.machine.connected(self._now(), said.status_code, said.headers)
+        return self.machine.connected(now, said.status_code, said.headers)
 
     async def _ticked(self) -> list[Output]:
         """Wait for the deadline; a machine that has none is offline or over, and only cancelling ends the wait."""

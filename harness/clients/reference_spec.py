@@ -7,7 +7,7 @@ from harness.clients.reference import Driver, options_of
 from harness.subscriber import CAPABILITIES as BY_POLICY
 from harness.subscriber import Subscriber
 
-CAPABILITIES = BY_POLICY["spec"]
+CAPABILITIES = BY_POLICY["spec"] | {"configurable"}
 
 
 async def subscribe(session: Session) -> None:

@@ -116,11 +116,6 @@ def gives_ids(mock):
     return decoded(raw)[0].id == id
 
 
-def resets_without_id(mock):
-    raw = mock.stream(last_event_id="other-1").until(b"event: reset").until(b"}")
-    return decoded(raw)[0].id == ""
-
-
 def limit_of(number):
     return lambda mock: [mock.request(user="limit").status for _ in range(5)].count(200) == number
 
@@ -172,7 +167,6 @@ BEHAVES = {
     "silent-loss-when-too-old": tells_too_old,
     "breaks-schema": fits_its_schema,
     "nul-in-id": gives_ids,
-    "resets-with-id": resets_without_id,
 }
 
 
