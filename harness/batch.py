@@ -24,9 +24,8 @@ from harness.errors import HarnessError
 from harness.judgement import judged
 from harness.pool import OnPhase, run_all
 from harness.results import RunResult
-from harness.run import OWN_CLIENTS, Job, Plan, _resolve
+from harness.run import OWN_CLIENTS, Job, Plan, resolve
 
-RUNS: Final = Path("reports") / "runs"
 INTERRUPTED: Final = "the command was interrupted before this run had saved anything"
 
 
@@ -70,7 +69,7 @@ def resolved(jobs: Sequence[Job]) -> tuple[Plan, ...]:
     """The plan of every job: whatever a job names exists and can be loaded. Raises HarnessError."""
     if jobs and jobs[0].target is not None and (named := [name for job in jobs for name in job.defects]):
         raise HarnessError(f"defect {named[0]} is a switch of the mock; leave out --defect or --target")
-    return tuple(_resolve(job) for job in jobs)
+    return tuple(resolve(job) for job in jobs)
 
 
 def is_own(job: Job) -> bool:
@@ -78,9 +77,9 @@ def is_own(job: Job) -> bool:
     return job.target is None and job.client in OWN_CLIENTS
 
 
-def new_folder(chosen: Path | None, *, now: float | None = None) -> Path:
-    """A folder for results: the chosen one, which must hold no run yet, or a new one. Raises HarnessError."""
-    folder = chosen if chosen is not None else _by_time(time.time() if now is None else now)
+def new_folder(config: Config, *, now: float) -> Path:
+    """A folder for results: the one of --out, which must hold no run yet, or a new one. Raises HarnessError."""
+    folder = _by_time(config.results, now) if config.out is None else config.out
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=folder):
@@ -94,12 +93,12 @@ def new_folder(chosen: Path | None, *, now: float | None = None) -> Path:
     return folder
 
 
-def _by_time(now: float) -> Path:
+def _by_time(results: Path, now: float) -> Path:
     name = time.strftime("%Y-%m-%d-%H%M%S", time.localtime(now))
-    folder, number = RUNS / name, 1
+    folder, number = results / name, 1
     while folder.exists():
         number += 1
-        folder = RUNS / f"{name}-{number}"
+        folder = results / f"{name}-{number}"
     return folder
 
 

@@ -5,6 +5,7 @@
 """
 
 import asyncio
+import contextlib
 import gc
 import itertools
 import time
@@ -67,16 +68,23 @@ class Nemesis:
         await self._do(step)
         self.writer.write("step", state="end", **words)
 
-    async def publish_for_ever(self, rate: float) -> None:
-        """Publish `rate` events a second, alternating over every user's channel and `all`, until cancelled."""
-        if not rate:
-            await asyncio.Event().wait()
+    async def publish_until(self, enough: asyncio.Event, rate: float) -> None:
+        """Publish `rate` events a second, alternating over every user's channel and `all`.
+
+        It ends when told, never by cancelling: a request that is cut short leaves its connection unusable.
+        """
         due = time.monotonic()
         for user in itertools.cycle((*self.users, None)):
-            async with self.up:
-                await self.server.publish(user)
-            due = max(due + 1 / rate, time.monotonic() - 1.0)
-            await asyncio.sleep(max(0.0, due - time.monotonic()))
+            if rate and not enough.is_set():
+                async with self.up:
+                    await self.server.publish(user)
+                due = max(due + 1 / rate, time.monotonic() - 1.0)
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout_at(
+                    asyncio.get_running_loop().time() + due - time.monotonic() if rate else None
+                ):
+                    await enough.wait()
+                    return
 
     async def heal(self) -> None:
         """Take back every fault: toxics, a disabled proxy, faults and scripts of the server."""

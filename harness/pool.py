@@ -38,7 +38,9 @@ async def run_all(jobs: Sequence[Job], *, at_once: int, on_phase: OnPhase) -> di
 
     tasks = [asyncio.create_task(one(job), name=f"run {job.scenario}") for job in jobs]
     try:
-        await asyncio.gather(*tasks)
+        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_EXCEPTION)
+        for task in done:
+            task.result()
     finally:
         for task in tasks:
             task.cancel()
@@ -52,7 +54,7 @@ async def _child(job: Job, on_phase: OnPhase) -> str:
     with (out / "stderr.txt").open("wb") as stderr:
         # A session of its own: Ctrl-C reaches the parent alone, which then lets each child finish its history.
         process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "harness.run", stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE,
+            sys.executable, "-P", "-m", "harness.run", stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE,
             stderr=stderr, start_new_session=True, env={**os.environ, "PYTHONUNBUFFERED": "1"},
         )  # fmt: skip
     assert process.stdin is not None and process.stdout is not None  # noqa: S101, PT018 - asked for above

@@ -68,7 +68,7 @@ async def record(job: Job, say: Say) -> Path:
     out = Path(job.out)
     parts = out / "parts"
     say("start")
-    plan = _resolve(job)
+    plan = resolve(job)
     writer = meters.open_history(parts / "run.jsonl", "run", **plan.header())
     try:
         if not plan.missing:
@@ -147,7 +147,8 @@ def versions() -> dict[str, str]:
     return found
 
 
-def _resolve(job: Job) -> Plan:
+def resolve(job: Job) -> Plan:
+    """Load everything that a job names. Raises HarnessError for what the user has to mend."""
     from mock_server.settings import load_settings, promises
 
     folders = {room: [Path(one) for one in paths] for room, paths in job.folders.items()}
@@ -244,12 +245,13 @@ async def _scenario(plan: Plan, nemesis: Nemesis, say: Say) -> None:
             await nemesis.crowd.open(f"{user}-{number}", user)
     await nemesis.crowd.until_open(10.0 + 2 * nemesis.beat)
     say("steps")
-    publisher = asyncio.create_task(nemesis.publish_for_ever(plan.scenario.rate), name="publisher")
+    enough = asyncio.Event()
+    publisher = asyncio.create_task(nemesis.publish_until(enough, plan.scenario.rate), name="publisher")
     steps = asyncio.create_task(nemesis.play(plan.scenario.steps), name="steps")
     try:
         await asyncio.wait([publisher, steps], return_when=asyncio.FIRST_COMPLETED)
-        if not steps.done():
-            await publisher
+        enough.set()
+        await publisher
         await steps
     finally:
         await _cancelled(publisher)
@@ -287,6 +289,8 @@ async def _cancelled(task: asyncio.Task[Any]) -> None:
 
 def main() -> None:
     """The child process of one job: the job as JSON on standard input, a line per phase on standard output."""
+    # Behind everything that is installed: `package.module:attribute` may lie in the working directory.
+    sys.path.append(str(Path.cwd()))
     order = json.load(sys.stdin)
     order["defects"] = tuple(order.get("defects", ()))
 

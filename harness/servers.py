@@ -87,7 +87,7 @@ class MockServer:
         secret = secrets.token_urlsafe(24)
         environment = {**os.environ, "SSE_MOCK_CONTROL_TOKEN": control_token, "SSE_MOCK_SECRET": secret}
         process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "mock_server", "--stop-with-stdin",
+            sys.executable, "-P", "-m", "mock_server", "--stop-with-stdin",
             "--history", str(history), "--settings", json.dumps(dict(settings)),
             stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, env=environment, start_new_session=True,
         )  # fmt: skip

@@ -109,7 +109,7 @@ def _child(
     # A session of its own: Ctrl-C reaches this process alone, which then ends the mock in order.
     child = subprocess.Popen(
         [
-            sys.executable, "-m", "mock_server", "--stop-with-stdin", "--port", str(port),
+            sys.executable, "-P", "-m", "mock_server", "--stop-with-stdin", "--port", str(port),
             "--control-port", str(control_port), "--settings", json.dumps(dict(settings)),
         ],
         stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment, start_new_session=True,

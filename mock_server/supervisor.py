@@ -109,7 +109,7 @@ class _Supervisor:
     async def _worker(self, ports: list[int], incarnation: int, saved: Any, epoch: str) -> dict[str, Any] | None:
         """Run one worker to its end; returns the restart that it asked for, if any."""
         process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "mock_server.worker",
+            sys.executable, "-P", "-m", "mock_server.worker",
             stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, env=self._environment, limit=LONGEST_LINE,
         )  # fmt: skip
         orders = {

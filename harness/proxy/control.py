@@ -179,7 +179,7 @@ def _consumer() -> Any:
 async def _embedded(api: Any, history: Path | None) -> Network:
     more = () if history is None else ("--history", str(history))
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "harness.proxy", *more,
+        sys.executable, "-P", "-m", "harness.proxy", *more,
         stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE,
         # Ctrl-C is for the run, which then stops its proxy in order.
         start_new_session=True,
