@@ -60,6 +60,12 @@ def jobs_of(
     return jobs
 
 
+def probing(jobs: Sequence[Job]) -> tuple[Job, ...]:
+    """The same jobs, but those whose scenario needs the mock run against it: there the mock is the probe and the client
+    is judged, whatever server the others judge."""
+    return tuple(replace(job, target=None) if "mock" in resolve(job).scenario.needs else job for job in jobs)
+
+
 def _folder_of(name: str, seed: int, seeds: Sequence[int]) -> str:
     stem = Path(name).stem if name.endswith(".py") or "/" in name else name.replace(":", ".")
     return stem if len(seeds) == 1 else f"{stem}-{seed}"
@@ -106,7 +112,7 @@ def try_network() -> None:
     """Start and stop the proxy that the environment names, if it names one. Raises HarnessError."""
     if not any(name in os.environ for name in ("TOXIPROXY_SERVER", "TOXIPROXY_URL")):
         return
-    from harness.proxy import start_network
+    from harness.proxy.control import start_network
 
     async def attempt() -> None:
         with tempfile.TemporaryDirectory(prefix="sse-harness-") as folder:

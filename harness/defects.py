@@ -1,6 +1,6 @@
 """The matrix of the selftest: for each defect, where it is run and which checks have to, and which may, ring. Data.
 
-A server's defect is a switch of the mock, `settings` are what it needs beside; a client's is an attribute of `harness.clients.faulty`.  `must`: every one
+A server's defect is a switch of the mock, `settings` are what it needs beside, `users` how many suffice; a client's is an attribute of `harness.clients.faulty`.  `must`: every one
 of these checks has to FAIL.  `may`: kin that can be FAIL or UNKNOWN for the same reason.  Anything else that rings is
 a false alarm.
 """
@@ -20,6 +20,7 @@ class Defect:
     may: tuple[str, ...] = ()
     subject: Literal["server", "client"] = "server"
     settings: Mapping[str, Any] = field(default_factory=dict)
+    users: int = 4
 
     @property
     def attribute(self) -> str:
@@ -27,8 +28,8 @@ class Defect:
         return self.name.replace("-", "_")
 
 
-def _client(name: str, scenario: str, must: tuple[str, ...], may: tuple[str, ...] = ()) -> Defect:
-    return Defect(name, scenario, must, may, "client")
+def _client(name: str, scenario: str, must: tuple[str, ...], may: tuple[str, ...] = (), users: int = 4) -> Defect:
+    return Defect(name, scenario, must, may, "client", users=users)
 
 
 LOST: Final = "delivery.nothing_lost"
@@ -66,16 +67,16 @@ DEFECTS: Final[tuple[Defect, ...]] = (
     _client("forgets-id", "drop_fin", ("reconnection.last_event_id",), (LOST,)),
     _client("keeps-torn-id", "cut_inside_event", ("reconnection.last_event_id",), (LOST,)),
     _client("dispatches-at-eof", "cut_inside_event", (TORN,), (TWICE, LOST, ORDER, "schema.valid", "reconnection.last_event_id")),
-    _client("no-backoff", "refuse", ("reconnection.backoff",), ("reconnection.jitter", "reconnection.no_hammering")),
-    _client("no-jitter", "refuse", ("reconnection.jitter",), ("reconnection.backoff",)),
+    _client("no-backoff", "refuse", ("reconnection.backoff",), ("reconnection.jitter", "reconnection.no_hammering"), users=24),
+    _client("no-jitter", "refuse", ("reconnection.jitter",), ("reconnection.backoff",), users=24),
     _client("ignores-retry", "drop_fin", ("reconnection.not_too_early",), ("reconnection.no_hammering",)),
     _client("reconnects-after-204", "kill_switch", ("reconnection.stops_on_204",), ("flag.no_client_loop",)),
     _client("ignores-silence", "silent_stall", ("heartbeat.deadline",), ("reconnection.happens", LOST)),
     _client(
         "never-closes-sockets",
-        "churn",
-        ("cleanup.client_sockets",),
-        ("cleanup.descriptors", "cleanup.tasks", "cleanup.server_slots", "cleanup.memory"),
+        "unmount",
+        ("cleanup.client_sockets", "cleanup.descriptors"),
+        ("cleanup.tasks", "cleanup.server_slots"),
     ),
     _client("goes-on-after-close", "two_streams", ("cleanup.silent_after_close",), ("cleanup.tasks",)),
 )

@@ -15,11 +15,11 @@ from typing import Any, Final, assert_never
 
 import httpx
 
-from harness import meters
+from harness import meters, probes
 from harness.crowd import Crowd
 from harness.faults import Toxic
 from harness.history import Writer, redact_headers
-from harness.proxy import Proxy
+from harness.proxy.control import Proxy
 from harness.scenario import (
     AwaitOpen,
     Burst,
@@ -31,7 +31,10 @@ from harness.scenario import (
     Network,
     Open,
     Probe,
+    ProbeAll,
+    ProbeRest,
     Restart,
+    Rollout,
     Step,
     StreamFault,
     Wait,
@@ -39,6 +42,7 @@ from harness.scenario import (
 from harness.servers import Server
 
 SETTLE: Final = 4.0
+UNPROMISED: Final = 1.0  # seconds that a change of the flag gets where the target promises none
 FORGED: Final = "eyJ1c2VyIjoidTAifQ.Zm9yZ2Vk"
 
 
@@ -106,7 +110,7 @@ class Nemesis:
                 await self._network(step)
             case StreamFault():
                 self.faulted = True
-                order = {"name": step.name, "parameters": dict(step.parameters), "attempts": step.attempts}
+                order = {"name": step.name, "parameters": dict(step.parameters), "attempts": step.attempts, "sub": step.sub}
                 await self.server.command("fault", **order)
             case Drop():
                 await self.server.command("drop", how=step.how)
@@ -115,6 +119,9 @@ class Nemesis:
                     await self.server.command("restart", how=step.how, down=step.down)
             case Flag():
                 await self.server.command("flag", enabled=step.enabled)
+            case Rollout():
+                await self.server.command("rollout", percent=step.percent)
+                await asyncio.sleep(self.server.promises.kill_switch_within or UNPROMISED)
             case Open():
                 await self._open(step)
             case Close():
@@ -123,6 +130,11 @@ class Nemesis:
                 await self._churn(step)
             case Probe():
                 await self._probe(step)
+            case ProbeAll():
+                users = self.server.users(step.users)
+                await probes.ask_all(self.server, self.writer, step.name, users, repeat=step.repeat)
+            case ProbeRest():
+                await probes.ask_twins(self.server, self.writer, step.name, self.users, repeat=step.repeat)
             case Meter():
                 await self._meter(step.label)
             case _:

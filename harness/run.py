@@ -20,7 +20,7 @@ import platform
 import signal
 import sys
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib import metadata
 from pathlib import Path
 from typing import Any, Final
@@ -33,7 +33,7 @@ from harness.crowd import Crowd
 from harness.errors import HarnessError
 from harness.history import Writer
 from harness.nemesis import Nemesis
-from harness.proxy import Network, start_network
+from harness.proxy.control import Network, start_network
 from harness.scenario import Scenario
 from harness.servers import ForeignServer, MockServer, Server
 from harness.target import Promises, Target, load_target
@@ -49,6 +49,7 @@ class Job:
 
     `defects` are switches of the mock, `settings` override the scenario's settings of the mock, `options` those of
     the client; `folders` are the user's own, by room. `label` names the run where it is not the scenario's name.
+    `users` are the most that it has, where fewer prove as much.
     """
 
     scenario: str
@@ -57,6 +58,7 @@ class Job:
     target: str | None = None
     seed: int = 1
     label: str | None = None
+    users: int | None = None
     defects: tuple[str, ...] = ()
     settings: Mapping[str, Any] = field(default_factory=dict)
     options: Mapping[str, Any] = field(default_factory=dict)
@@ -156,6 +158,8 @@ def resolve(job: Job) -> Plan:
     scenario: Scenario = getattr(loaded, "scenario", loaded)
     if not isinstance(scenario, Scenario):
         raise HarnessError(f"{job.scenario} defines no `scenario = Scenario(...)`; add it")
+    if job.users is not None:
+        scenario = replace(scenario, users=min(scenario.users, job.users))
     client = locate.load("harness.clients", job.client, folders.get("clients", ()))
     if not hasattr(client, "subscribe") or not hasattr(client, "CAPABILITIES"):
         raise HarnessError(f"client {job.client!r} lacks CAPABILITIES or `async def subscribe(session)`; add them")

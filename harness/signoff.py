@@ -35,16 +35,16 @@ class Order:
     at_once: int
 
 
-def ordered(config: Config, *, stage: int, policy: Path | None, out: Path | None, seed: int) -> Order:
-    """The order for a stage. Raises HarnessError for whatever the user has to mend first; `out` is made last."""
+def ordered(config: Config, *, stage: int, policy: Path | None, seed: int) -> Order:
+    """The order for a stage. Raises HarnessError for whatever the user has to mend first; the folder is made last."""
     rules = load_policy(DEFAULT if policy is None else policy, known=known_requirements())
     needs = rules.stage(stage)
     names = needs.scenarios or tuple(sorted(locate.names("scenarios", config.paths("scenarios"))))
     seeds = range(seed, seed + max(1, needs.seeds))
     batch.resolved(batch.jobs_of(names, config, out=Path(), seeds=seeds))
     batch.try_network()
-    folder = batch.new_folder(out)
-    jobs = batch.jobs_of(names, config, out=folder, seeds=seeds)
+    folder = batch.new_folder(config, now=time.time())
+    jobs = batch.probing(batch.jobs_of(names, config, out=folder, seeds=seeds))
     return Order(
         policy=rules, stage=stage, jobs=jobs, plans=batch.resolved(jobs), out=folder, at_once=config.jobs
     )  # fmt: skip
@@ -97,8 +97,7 @@ def selftested(jobs: Sequence[Job]) -> tuple[SelfTest | None, bool]:
 
 def target_of(plans: Sequence[Plan]) -> str:
     """The name of the target that all plans share."""
-    target = plans[0].target if plans else None
-    return "mock" if target is None else target.name
+    return next((plan.target.name for plan in plans if plan.target is not None), "mock")
 
 
 def environment() -> Mapping[str, str]:

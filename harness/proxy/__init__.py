@@ -1,5 +1,7 @@
 """The network edge: faults between subscribers and a target, through Toxiproxy's API.
 
+    from harness.proxy.control import start_network
+
     network = await start_network(history=path)        # embedded; or TOXIPROXY_SERVER=path, TOXIPROXY_URL=url
     proxy = await network.proxy("stream", "127.0.0.1:8080")
     await proxy.add(Toxic("latency", {"latency": 200}))  # subscribers connect to proxy.listen
@@ -12,7 +14,3 @@ embedded.py, toxics.py, api.py  the embedded server: links, toxics, Toxiproxy's 
 Where they differ the embedded one is truer (DIFFERENCES in the tests is the table): a RST is a RST also on a live link
 and when the upstream resets, a half close is passed on, a timeout closes when it is over.
 """
-
-from harness.proxy.control import Network, Proxy, start_network
-
-__all__ = ["Network", "Proxy", "start_network"]

@@ -47,7 +47,7 @@ def test_a_run_without_verdicts_is_no_proof():
 
 
 def test_the_summary_counts_and_names():
-    profile = selftest.Profile("tiny", (1,), 4)
+    profile = selftest.Profile("tiny", (1,), (), 4)
     trials = [
         selftest.trial(DEFECT, run(x_must=Outcome.FAIL)),
         selftest.trial(DEFECT, run(y_other=Outcome.FAIL)),

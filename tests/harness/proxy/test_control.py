@@ -9,7 +9,7 @@ from toxiproxy.api import APIConsumer
 from harness import history
 from harness.errors import HarnessError
 from harness.faults import Toxic
-from harness.proxy import start_network
+from harness.proxy.control import start_network
 from harness.proxy.control import attributes
 
 BINARY = pytest.param("binary", marks=pytest.mark.skipif(not REAL, reason=f"no Toxiproxy: {INSTALL}"))
