@@ -30,12 +30,13 @@ DAY: Final = 86_400.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Previous:
-    """An earlier sign-off: its stage, decision, whether it was a rehearsal, and its wall-clock time."""
+    """An earlier sign-off: its stage, decision, whether it was a rehearsal, its wall-clock time, and the artefact."""
 
     stage: int
     outcome: Decision
     rehearsal: bool
     at: float
+    artefact: str = ""
 
 
 def decide(
@@ -47,8 +48,10 @@ def decide(
     selftest: SelfTest | None,
     own: bool,
     previous: Previous | None = None,
+    artefact: str = "",
 ) -> SignOff:
-    """The decision on a stage; `now` is wall clock, `own` says that target and client are both the harness's own."""
+    """The decision on a stage; `now` is wall clock, `own` says that target and client are both the harness's own,
+    `artefact` names what is signed off."""
     stage = policy.stage(percent)
     criteria = tuple(_criterion(stage, one, need, runs, now) for one, need in stage.required.items())
     fails, warnings = _other_failures(stage, runs)
@@ -57,7 +60,7 @@ def decide(
         *short,
         *_unfit(stage, runs),
         *_untested(selftest),
-        *_unprepared(stage, previous, own=own, now=now),
+        *_unprepared(stage, previous, own=own, now=now, artefact=artefact),
     ]
     blocked = [*_reasoned(criteria, Decision.NO_GO), *fails]
     held = [*_reasoned(criteria, Decision.HOLD), *holds]
@@ -198,7 +201,8 @@ def _other_failures(stage: Stage, runs: Iterable[RunResult]) -> tuple[list[str],
 def _unfit(stage: Stage, runs: Sequence[RunResult]) -> Iterator[str]:
     """What the runs themselves lack."""
     ran = {run.scenario for run in runs}
-    if absent := [name for name in stage.scenarios if name not in ran]:
+    wanted = [*stage.scenarios, *([] if stage.load is None else [f"load_{stage.load.name}"])]
+    if absent := [name for name in wanted if name not in ran]:
         yield f"not run: {', '.join(absent)}"
     for run in runs:
         if run.outcome is not Outcome.SKIP and (missing := gaps(run.verdicts, run.named)):
@@ -223,12 +227,17 @@ def _untested(selftest: SelfTest | None) -> Iterator[str]:
         )
 
 
-def _unprepared(stage: Stage, previous: Previous | None, *, own: bool, now: float) -> Iterator[str]:
+def _unprepared(stage: Stage, previous: Previous | None, *, own: bool, now: float, artefact: str) -> Iterator[str]:
     if stage.previous_stage is None:
         return
     wanted = f"a GO of stage {stage.previous_stage} in the last {stage.previous_within_days:g} days"
     if previous is None or previous.stage != stage.previous_stage or previous.outcome is not Decision.GO:
-        yield f"there is no {wanted.removeprefix('a ')}: sign off stage {stage.previous_stage} first"
+        yield (
+            f"there is no {wanted.removeprefix('a ')}: sign off stage {stage.previous_stage} first, "
+            "and give its folder with --previous"
+        )
+    elif previous.artefact != artefact:
+        yield f"the GO of stage {previous.stage} is of another artefact: this stage needs {wanted} of this one"
     elif now - previous.at > stage.previous_within_days * DAY:
         yield f"the GO of stage {previous.stage} is too old: this stage needs {wanted}"
     elif previous.rehearsal and not own:

@@ -30,10 +30,21 @@ class Need:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Load:
+    """A load run: the locustfile's name, so many users for so many seconds, and events published per second."""
+
+    name: str
+    users: int
+    seconds: float
+    rate: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Stage:
     """What one stage needs. `loss_rate` is the highest rate of lost events that may remain at `confidence`.
 
-    seeds: each scenario with at least so many seeds. users: at least one run with so many.
+    seeds: each scenario with at least so many seeds. users: at least one run with so many. load: a load run of its own
+    that the stage includes.
     """
 
     percent: int
@@ -47,6 +58,7 @@ class Stage:
     previous_within_days: float = 30.0
     seeds: int = 1
     users: int = 1
+    load: Load | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,10 +81,10 @@ def load_policy(path: Path = DEFAULT, *, known: Collection[str]) -> Policy:
     if top.need("version", int) != VERSION:
         raise top.fault(f"'version' is {top.data['version']} and this sse-harness knows {VERSION}; rewrite the policy")
     stages = top.table("stages")
-    return Policy(
-        name=top.get("name", str, path.stem),
-        stages={_percent(stages, name): _stage(stages, name, known) for name in stages.data},
-    )
+    read: dict[int, Stage] = {}
+    for name in sorted(stages.data, key=lambda one: _percent(stages, one)):
+        read[_percent(stages, name)] = _stage(stages, name, known, read)
+    return Policy(name=top.get("name", str, path.stem), stages=read)
 
 
 def _percent(stages: Table, name: str) -> int:
@@ -81,11 +93,13 @@ def _percent(stages: Table, name: str) -> int:
     return int(name)
 
 
-def _stage(stages: Table, name: str, known: Collection[str]) -> Stage:
+def _stage(stages: Table, name: str, known: Collection[str], lower: Mapping[int, Stage]) -> Stage:
+    """One stage; what it does not say itself it has from the lower one that it `extends`."""
     table = stages.table(name, (
-        "scenarios", "required", "out_of_scope", "margins", "max_age_days", "previous_stage", "previous_within_days",
-        "seeds", "users",
+        "extends", "scenarios", "required", "out_of_scope", "margins", "max_age_days", "previous_stage",
+        "previous_within_days", "seeds", "users", "load",
     ))  # fmt: skip
+    base = _base(table, lower)
     margins = table.table("margins", ("loss_rate", "confidence"))
     required = {one: _need(table.table("required"), one, known) for one in table.table("required").data}
     out_of_scope = _reasons(table.table("out_of_scope"), known)
@@ -93,16 +107,40 @@ def _stage(stages: Table, name: str, known: Collection[str]) -> Stage:
         raise table.fault(f"{both[0]} is required and out of scope; keep one of the two")
     return Stage(
         percent=_percent(stages, name),
-        scenarios=table.texts("scenarios"),
-        required=required,
-        out_of_scope=out_of_scope,
-        loss_rate=None if "loss_rate" not in margins.data else _share(margins, "loss_rate", 1.0),
-        confidence=_share(margins, "confidence", 0.95),
-        max_age_days=table.get("max_age_days", float, 7.0),
+        scenarios=(*base.scenarios, *table.texts("scenarios")),
+        required={one: need for one, need in {**base.required, **required}.items() if one not in out_of_scope},
+        out_of_scope={
+            one: reason for one, reason in {**base.out_of_scope, **out_of_scope}.items() if one not in required
+        },
+        loss_rate=base.loss_rate if "loss_rate" not in margins.data else _share(margins, "loss_rate", 1.0),
+        confidence=_share(margins, "confidence", base.confidence),
+        max_age_days=table.get("max_age_days", float, base.max_age_days),
         previous_stage=table.maybe("previous_stage", int),
-        previous_within_days=table.get("previous_within_days", float, 30.0),
-        seeds=table.get("seeds", int, 1),
-        users=table.get("users", int, 1),
+        previous_within_days=table.get("previous_within_days", float, base.previous_within_days),
+        seeds=table.get("seeds", int, base.seeds),
+        users=table.get("users", int, base.users),
+        load=_load(table) or base.load,
+    )
+
+
+def _base(table: Table, lower: Mapping[int, Stage]) -> Stage:
+    percent = table.maybe("extends", int)
+    if percent is None:
+        return Stage(percent=0)
+    if percent not in lower:
+        raise table.fault(f"'extends' is {percent}, which is no lower stage of this file; name one that is")
+    return lower[percent]
+
+
+def _load(table: Table) -> Load | None:
+    if "load" not in table.data:
+        return None
+    load = table.table("load", ("name", "users", "seconds", "rate"))
+    return Load(
+        name=load.get("name", str, "steady"),
+        users=load.need("users", int),
+        seconds=load.need("seconds", float),
+        rate=load.need("rate", float),
     )
 
 

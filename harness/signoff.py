@@ -3,6 +3,8 @@
 Whatever of it the user interrupts, the results carry what is known, and the decision is HOLD.
 """
 
+import hashlib
+import json
 import os
 import platform
 import time
@@ -14,7 +16,10 @@ from typing import Final
 from harness import batch, gate, locate, requirements
 from harness.batch import Batch
 from harness.config import Config
-from harness.policy import DEFAULT, Policy, load_policy
+from harness.errors import HarnessError
+from harness.gate import Previous
+from harness.judgement import judged
+from harness.policy import DEFAULT, Load, Policy, load_policy
 from harness.progress import watching
 from harness.results import Decision, Results, SelfTest, SignOff
 from harness.run import Job, Plan, versions
@@ -33,21 +38,51 @@ class Order:
     plans: tuple[Plan, ...]
     out: Path
     at_once: int
+    previous: Previous | None = None
 
 
-def ordered(config: Config, *, stage: int, policy: Path | None, seed: int) -> Order:
+def ordered(config: Config, *, stage: int, policy: Path | None, seed: int, previous: Path | None = None) -> Order:
     """The order for a stage. Raises HarnessError for whatever the user has to mend first; the folder is made last."""
     rules = load_policy(DEFAULT if policy is None else policy, known=known_requirements())
     needs = rules.stage(stage)
     names = needs.scenarios or tuple(sorted(locate.names("scenarios", config.paths("scenarios"))))
     seeds = range(seed, seed + max(1, needs.seeds))
     batch.resolved(batch.jobs_of(names, config, out=Path(), seeds=seeds))
+    before = None if previous is None else previous_of(previous)
     batch.try_network()
     folder = batch.new_folder(config, now=time.time())
     jobs = batch.probing(batch.jobs_of(names, config, out=folder, seeds=seeds))
     return Order(
-        policy=rules, stage=stage, jobs=jobs, plans=batch.resolved(jobs), out=folder, at_once=config.jobs
+        policy=rules, stage=stage, jobs=jobs, plans=batch.resolved(jobs), out=folder, at_once=config.jobs,
+        previous=before,
     )  # fmt: skip
+
+
+def previous_of(run: Path) -> Previous:
+    """The sign-off in the folder of an earlier run (or its verdicts.json). Raises HarnessError."""
+    path = run / "verdicts.json" if run.is_dir() else run
+    try:
+        told = json.loads(path.read_text("utf-8"))
+        signed = told["signoff"]
+        return Previous(
+            stage=int(signed["stage"]), outcome=Decision(signed["outcome"]), rehearsal=bool(signed["rehearsal"]),
+            at=float(told["started"]), artefact=str(told["environment"].get("artefact", "")),
+        )  # fmt: skip
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as exc:
+        raise HarnessError(f"{run} holds no sign-off; give --previous the folder of one") from exc
+
+
+def artefact_of(plans: Sequence[Plan]) -> str:
+    """Names what is signed off: the target (its file and the build that it names; the mock: its code) and the client."""
+    from harness.selftest import digest
+
+    sums = hashlib.sha256()
+    for plan in plans:
+        target = digest() if plan.target is None else Path(plan.job.target or "").read_text("utf-8")
+        sums.update(json.dumps([target, plan.job.client]).encode())
+        if (file := getattr(plan.client, "__file__", None)) is not None:
+            sums.update(Path(file).read_bytes())
+    return sums.hexdigest()[:16]
 
 
 def known_requirements() -> Collection[str]:
@@ -60,15 +95,39 @@ def signed_off(order: Order) -> Results:
     started, clock = time.time(), time.monotonic()
     tested, interrupted = selftested(order.jobs)
     recorded = Batch((), True) if interrupted else _recorded(order)
+    load = order.policy.stage(order.stage).load
+    if load is not None and not recorded.interrupted:
+        recorded = _with_load(order, load, recorded)
     own = all(batch.is_own(job) for job in order.jobs)
+    artefact = artefact_of(order.plans)
     decision = gate.decide(
-        order.policy, order.stage, recorded.runs, now=time.time(), selftest=tested, own=own
+        order.policy, order.stage, recorded.runs, now=time.time(), selftest=tested, own=own,
+        previous=order.previous, artefact=artefact,
     )  # fmt: skip
     return Results(
         kind="signoff", target=target_of(order.plans), client=order.jobs[0].client, runs=recorded.runs,
         signoff=held(decision) if recorded.interrupted else decision, client_policy=batch.policy_of(order.plans),
-        selftest=tested, environment=environment(), started=started, seconds=time.monotonic() - clock,
+        selftest=tested, environment={**environment(), "artefact": artefact}, started=started,
+        seconds=time.monotonic() - clock,
     )  # fmt: skip
+
+
+def _with_load(order: Order, load: Load, recorded: Batch) -> Batch:
+    """The batch with the stage's load run behind it: that one wants the machine for itself."""
+    from harness.load import launch
+
+    with watching(0) as watch:
+        watch.say(f"load {load.name}: {load.users} users for {load.seconds:g} s")
+        amount = launch.Load(
+            users=load.users, spawn_rate=max(20.0, load.users / 20), seconds=int(load.seconds), rate=load.rate
+        )  # fmt: skip
+        try:
+            path = launch.launch(
+                load.name, amount, out=order.out / "load", target=order.jobs[0].target, seed=order.jobs[0].seed
+            )  # fmt: skip
+        except KeyboardInterrupt:
+            return Batch(recorded.runs, True)
+    return Batch((*recorded.runs, replace(judged(path), history=str(path.relative_to(order.out)))))
 
 
 def _recorded(order: Order) -> Batch:

@@ -248,20 +248,29 @@ NEXT = replace(STAGE, previous_stage=5)
 BEFORE = Previous(stage=5, outcome=Decision.GO, rehearsal=False, at=NOW - DAY)
 
 
+RECENT = "a GO of stage 5 in the last 30 days"
+MISSING = f"there is no {RECENT[2:]}: sign off stage 5 first, and give its folder with --previous"
+OTHER = f"the GO of stage 5 is of another artefact: this stage needs {RECENT} of this one"
+
+
 @pytest.mark.parametrize(
     ("previous", "own", "reason"),
     [
         (BEFORE, False, None),
         (replace(BEFORE, rehearsal=True), True, None),
-        (None, False, "there is no GO of stage 5 in the last 30 days: sign off stage 5 first"),
-        (replace(BEFORE, stage=4), False, "there is no GO of stage 5 in the last 30 days: sign off stage 5 first"),
+        (None, False, MISSING),
+        (replace(BEFORE, stage=4), False, MISSING),
         (
             replace(BEFORE, outcome=Decision.HOLD), False,
-            "there is no GO of stage 5 in the last 30 days: sign off stage 5 first",
+            MISSING,
         ),
         (
             replace(BEFORE, at=NOW - 31 * DAY), False,
             "the GO of stage 5 is too old: this stage needs a GO of stage 5 in the last 30 days",
+        ),
+        (
+            replace(BEFORE, artefact="other"), False,
+            OTHER,
         ),
         (
             replace(BEFORE, rehearsal=True), False,

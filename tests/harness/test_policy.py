@@ -35,11 +35,12 @@ def test_the_default_has_each_product_requirement_in_exactly_one_list_per_stage(
 
 def test_the_default_names_scenarios_that_exist():
     known = {path.stem for path in Path(scenarios.__file__).parent.glob("*.py")}
-    assert set(load_policy(known=SECTION_A).stage(10).scenarios) <= known
+    for stage in load_policy(known=SECTION_A).stages.values():
+        assert set(stage.scenarios) <= known
 
 
 def test_the_default_names_checks_of_the_requirement():
-    for requirement, need in load_policy(known=SECTION_A).stage(10).required.items():
+    for requirement, need in load_policy(known=SECTION_A).stage(100).required.items():
         assert need.checks, checks.__doc__
         assert [name for name in need.checks if requirement not in REGISTRY[name].requirements] == []
 
@@ -51,8 +52,8 @@ def test_the_default_asks_for_enough_deliveries_for_its_claim():
 
 
 def test_a_stage_that_the_policy_does_not_have():
-    with pytest.raises(HarnessError, match=r"^policy default has no stage 50; it has 10, add \[stages.50\]$"):
-        load_policy(known=SECTION_A).stage(50)
+    with pytest.raises(HarnessError, match=r"^policy default has no stage 25; it has 10, 50, 100, add \[stages.25\]$"):
+        load_policy(known=SECTION_A).stage(25)
 
 
 def test_a_policy_of_ones_own(load):
@@ -115,3 +116,53 @@ def test_each_fault_is_one_sentence(load, tmp_path, text, sentence):
     where = rf"^{re.escape(str(tmp_path))}/policy\.toml( \[.*\])*: "
     with pytest.raises(HarnessError, match=where + re.escape(sentence) + "$"):
         load(text)
+
+
+LADDER = """
+version = 1
+[stages.50]
+extends = 10
+scenarios = ["rollout"]
+users = 1000
+load = { users = 1000, seconds = 30, rate = 40 }
+[stages.50.required]
+VAL-1 = { runs = 2 }
+[stages.50.out_of_scope]
+QA-2 = "later"
+[stages.10]
+scenarios = ["steady"]
+seeds = 5
+[stages.10.required]
+QA-1 = { deliveries = 10 }
+QA-2 = {}
+[stages.10.out_of_scope]
+VAL-1 = "not yet"
+"""
+
+
+def test_a_stage_extends_a_lower_one_and_its_own_word_counts(load):
+    low, high = load(LADDER).stage(10), load(LADDER).stage(50)
+    assert high.scenarios == ("steady", "rollout")
+    assert (high.seeds, high.users, low.users) == (5, 1000, 1)
+    assert set(high.required) == {"QA-1", "VAL-1"}
+    assert high.out_of_scope == {"QA-2": "later"}
+    assert low.load is None
+    assert high.load is not None
+    assert (high.load.name, high.load.users, high.load.seconds, high.load.rate) == ("steady", 1000, 30, 40)
+
+
+def test_a_stage_extends_only_a_lower_one(load):
+    with pytest.raises(HarnessError, match=r"'extends' is 20, which is no lower stage of this file"):
+        load(LADDER.replace("extends = 10", "extends = 20"))
+
+
+def test_the_default_stages_ask_for_ever_more():
+    policy = load_policy(known=SECTION_A)
+    ten, fifty, hundred = (policy.stage(percent) for percent in (10, 50, 100))
+    assert [one.required["QA-1"].least["deliveries"] for one in (ten, fifty, hundred)] == [3000, 30000, 300000]
+    assert [one.users for one in (ten, fifty, hundred)] == [100, 1000, 2000]
+    assert [one.previous_stage for one in (ten, fifty, hundred)] == [None, 10, 50]
+    assert fifty.previous_within_days == 7
+    assert fifty.seeds == 5
+    assert "rollback" in hundred.scenarios
+    assert {*ten.required} < {*fifty.required} < {*hundred.required}

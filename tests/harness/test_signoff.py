@@ -1,3 +1,6 @@
+import json
+import shutil
+
 import pytest
 
 from harness import gate, selftest, signoff
@@ -31,8 +34,8 @@ def policy(tmp_path):
 def order(tmp_path, policy, fake_runs, monkeypatch):
     def ordered(**options):
         (tmp_path / "pyproject.toml").write_text("")
-        config = load_config(options, environ={}, folder=tmp_path)
-        return signoff.ordered(config, stage=10, policy=policy, out=tmp_path / "out", seed=5)
+        config = load_config({"out": str(tmp_path / "out"), **options}, environ={}, folder=tmp_path)
+        return signoff.ordered(config, stage=10, policy=policy, seed=5)
 
     for name in ("TOXIPROXY_SERVER", "TOXIPROXY_URL"):
         monkeypatch.delenv(name, raising=False)
@@ -70,8 +73,8 @@ def test_a_policy_that_does_not_fit_is_one_sentence_and_makes_no_folder(order, p
 
 def test_the_shipped_policy_names_what_there_is(tmp_path, fake_runs, monkeypatch):
     (tmp_path / "pyproject.toml").write_text("")
-    config = load_config({}, environ={}, folder=tmp_path)
-    one = signoff.ordered(config, stage=10, policy=None, out=tmp_path / "out", seed=1)
+    config = load_config({"out": str(tmp_path / "out")}, environ={}, folder=tmp_path)
+    one = signoff.ordered(config, stage=10, policy=None, seed=1)
     assert len(one.jobs) == len(load_policy(known=signoff.known_requirements()).stage(10).scenarios)
 
 
@@ -132,3 +135,33 @@ def test_the_selftest_runs_where_none_is_stored(order, monkeypatch, capsys):
         "no selftest is stored for this code and these versions: running the quick one first",
         "quick!",
     ]
+
+
+def test_the_stage_before_is_read_from_its_folder(tmp_path):
+    told = {
+        "started": 5.0,
+        "environment": {"artefact": "abc"},
+        "signoff": {"stage": 10, "outcome": "GO", "rehearsal": False},
+    }
+    (tmp_path / "verdicts.json").write_text(json.dumps(told))
+    before = signoff.previous_of(tmp_path)
+    assert (before.stage, before.outcome, before.at, before.artefact) == (10, Decision.GO, 5.0, "abc")
+    assert signoff.previous_of(tmp_path / "verdicts.json") == before
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{}", '{"signoff": {"stage": 10, "outcome": "FINE"}}'])
+def test_a_folder_without_a_sign_off_is_no_stage_before(tmp_path, text):
+    (tmp_path / "verdicts.json").write_text(text)
+    with pytest.raises(HarnessError, match="holds no sign-off; give --previous the folder of one"):
+        signoff.previous_of(tmp_path)
+
+
+def test_the_artefact_is_target_and_client(order, tmp_path):
+    one = order()
+    named = signoff.artefact_of(one.plans)
+    assert named == signoff.artefact_of(one.plans)
+    client = tmp_path / "client.py"
+    client.write_text("CAPABILITIES = frozenset()\nasync def subscribe(session): ...\n")
+    shutil.rmtree(one.out)
+    other = order(client=str(client))
+    assert signoff.artefact_of(other.plans) != named
