@@ -77,24 +77,40 @@ class Attempt:
     @property
     def fatal(self) -> bool:
         """Whether the standard says that a client stops after this response."""
-        if self.status is None or 300 <= self.status < 400:
+        if self.status is None:
             return False
+        if 300 <= self.status < 400:
+            # A redirect that leads nowhere; where no headers were seen the client gets the doubt.
+            return bool(self.headers) and "location" not in self.headers
         return self.status != 200 or not is_event_stream(self.headers)
 
 
 @dataclass(slots=True)
 class Life:
-    """One subscriber over all its attempts."""
+    """One subscriber over all its attempts; `polls` in their place, and the events `polled`, belong to none of them.
+
+    One that `borrows` listens to a connection which is a subscriber of its own: it occupies no slot.
+    """
 
     sub: str
     user: str
     t_start: float
     ttl: float | None = None
+    borrows: bool = False
     attempts: list[Attempt] = field(default_factory=list)
     t_close: float | None = None
     t_closed: float | None = None
     closed_reason: str = ""
     after: list[Record] = field(default_factory=list)
+    polls: list[Record] = field(default_factory=list)
+    polled: list[Record] = field(default_factory=list)
+
+    def anew(self, number: int) -> bool:
+        """Whether an attempt (by its place) begins a subscription: the first one, or polling stood in before it."""
+        if number == 0:
+            return True
+        since, until = self.attempts[number - 1].t_request, self.attempts[number].t_request
+        return any(since <= one.t <= until for one in self.polls)
 
     @property
     def first_open(self) -> float | None:
@@ -162,6 +178,7 @@ class _Fold:
                 life.user = str(record["user"])
                 ttl = record.get("ttl", (record["options"] or {}).get("ttl"))
                 life.ttl = None if ttl is None else float(ttl)
+                life.borrows = bool((record["options"] or {}).get("shared")) and not record.get("shared")
             case "sub.close":
                 life.t_close = record.t if life.t_close is None else life.t_close
             case "sub.closed":
@@ -173,6 +190,10 @@ class _Fold:
                 self._open(life, record)
             case "sub.state":
                 pass
+            case "sub.poll":
+                life.polls.append(record)
+            case "sub.event" if record.get("via") == "poll":
+                life.polled.append(record)
             case _ if life.attempts:
                 self._during(life, life.attempts[-1], record)
             case _:

@@ -8,6 +8,7 @@ import os
 import sys
 import time
 from collections.abc import Sequence
+from difflib import get_close_matches
 from importlib import import_module
 from pathlib import Path
 from typing import Any, Final
@@ -75,7 +76,7 @@ _target = click.option("--target", metavar="FILE", help="Target file of the serv
 _client = click.option("--client", metavar="NAME|PATH", help="Client that subscribes; default: the reference client.")
 _out = click.option("--out", metavar="DIR", help="Folder for the results; default: reports/runs/<time>.")
 _seed = click.option("--seed", type=click.IntRange(0), default=1, show_default=True, help="Seed of all randomness.")
-_jobs = click.option("--jobs", type=int, help="Runs at a time; default: 8.")
+_jobs = click.option("--jobs", type=int, help="Runs at a time; default: 8, and 1 with a target.")
 _defects = click.option("--defect", "defects", multiple=True, metavar="NAME", help="Switch on a defect of the mock.")
 
 
@@ -100,12 +101,14 @@ def run_scenarios(
     batch.load_checks(config)
     batch.resolved(batch.jobs_of(names, config, out=Path(), seeds=(seed,), defects=defects))
     batch.try_network()
-    folder = batch.new_folder(config.out)
+    folder = batch.new_folder(config, now=time.time())
     planned = batch.jobs_of(names, config, out=folder, seeds=(seed,), defects=defects)
     plans = batch.resolved(planned)
     started, clock = time.time(), time.monotonic()
+    # Runs that share a server see each other's events, which nobody in their own history published.
+    at_once = config.jobs if config.target is None else 1
     with watching(len(planned)) as watch:
-        done = batch.batch(planned, at_once=config.jobs, on_phase=watch.phase, out=folder)
+        done = batch.batch(planned, at_once=at_once, on_phase=watch.phase, out=folder)
     results = Results(
         kind="run", target=signoff.target_of(plans), client=config.client, runs=done.runs,
         client_policy=batch.policy_of(plans), environment=signoff.environment(), started=started,
@@ -120,11 +123,12 @@ def run_scenarios(
 @_client
 @_out
 @click.option("--policy", metavar="FILE", help="Policy file; default: the one that comes with sse-harness.")
+@click.option("--previous", metavar="RUN", help="Folder of the sign-off of the stage before.")
 @_seed
 @_jobs
 def signoff(
-    stage: int, target: str | None, client: str | None, out: str | None, policy: str | None, seed: int,
-    jobs: int | None,
+    stage: int, target: str | None, client: str | None, out: str | None, policy: str | None, previous: str | None,
+    seed: int, jobs: int | None,
 ) -> int:  # fmt: skip
     """Everything a stage needs -> one report, GO / HOLD / NO-GO."""
     from harness import batch
@@ -134,8 +138,9 @@ def signoff(
     config = _configured(target=target, client=client, out=out, jobs=jobs)
     batch.load_checks(config)
     order = signing.ordered(
-        config, stage=stage, policy=None if policy is None else Path(policy), out=config.out, seed=seed
-    )
+        config, stage=stage, policy=None if policy is None else Path(policy), seed=seed,
+        previous=None if previous is None else Path(previous),
+    )  # fmt: skip
     results = signing.signed_off(order)
     report = _written(results, config, order.out)
     click.echo("\n".join(signing.lines(results)))
@@ -159,7 +164,7 @@ def judge_again(run: Path, out: str | None) -> int:
         kind="run", target=_one([one.target for one in runs]), client=_one([one.client for one in runs]), runs=runs,
         environment=signoff.environment(), started=time.time(),
     )  # fmt: skip
-    return _finished(results, config, None if out is None else batch.new_folder(Path(out)))
+    return _finished(results, config, None if out is None else batch.new_folder(config, now=time.time()))
 
 
 @commands.command()
@@ -171,7 +176,7 @@ def selftest(full: bool, out: str | None) -> int:
     from harness import selftest as testing
     from harness.progress import watching
 
-    folder = None if out is None else batch.new_folder(Path(out))
+    folder = None if out is None else batch.new_folder(_configured(out=out), now=time.time())
     with watching(0) as watch:
         found = testing.run_selftest("full" if full else "quick", out=folder, say=watch.say)
     summary = found.summary
@@ -226,24 +231,30 @@ def doctor() -> int:
 @click.option("--heartbeat", type=float, metavar="S", help="Seconds between heartbeats; default: 30.")
 @click.option("--limit", type=int, metavar="N", help="Streams that a user may have; default: 5.")
 @_defects
-@click.option("--fault", "faults", multiple=True, metavar="NAME", help="Let a fault loose on every connection.")
+@click.option(
+    "--fault", "faults", multiple=True, metavar="NAME[:K=V,...]", help="Let a fault loose on every connection."
+)
+@click.option(
+    "--cors-origin", "cors", multiple=True, metavar="ORIGIN", help="Whose pages may read, beside those of this machine."
+)
 def mock(
     port: int, control_port: int, heartbeat: float | None, limit: int | None, defects: tuple[str, ...],
-    faults: tuple[str, ...],
+    faults: tuple[str, ...], cors: tuple[str, ...],
 ) -> int:  # fmt: skip
     """The mock server, alone, for people who develop a client against it."""
     from harness import standalone
-    from harness.faults import applied
+    from harness.faults import parse
     from mock_server.settings import load_settings
 
-    given = {"heartbeat": heartbeat, "limit_per_user": limit, "defects": list(defects) or None}
+    given = {
+        "heartbeat": heartbeat, "limit_per_user": limit, "defects": list(defects) or None,
+        "faults": [{"name": name, "parameters": parameters} for name, parameters in map(parse, faults)] or None,
+        "cors_origins": list(cors) or None,
+    }  # fmt: skip
     settings = {name: value for name, value in given.items() if value is not None}
     load_settings(settings)
-    for name in faults:
-        applied(name)
     return standalone.serve(
-        settings, port=port, control_port=control_port, faults=faults, say=click.echo,
-        folder=standalone.state_folder(os.environ),
+        settings, port=port, control_port=control_port, say=click.echo, folder=standalone.state_folder(os.environ)
     )  # fmt: skip
 
 
@@ -259,13 +270,29 @@ def token(user: str, ttl: float) -> int:
     return 0
 
 
+@commands.command()
+@click.argument("name")
+def where(name: str) -> int:
+    """The path of a file in scenarios/, for another tool: `locust -f "$(sse-harness where load/steady)"`."""
+    import scenarios
+
+    rooms = [Path(one) for one in scenarios.__path__]
+    files = [(path.relative_to(room).with_suffix(""), path) for room in rooms for path in sorted(room.rglob("*.py"))]
+    known = {str(inside): path for inside, path in files if not inside.name.startswith("_")}
+    if name not in known:
+        near = get_close_matches(name, known, n=1)
+        hint = f"did you mean {near[0]}?" if near else f"known: {', '.join(one for one in known if '/' in one)}"
+        raise HarnessError(f"there is no file {name!r} in scenarios/; {hint}")
+    click.echo(known[name])
+    return 0
+
+
 LATER: Final = {
     "check-client": "conformance of clients",
     "check-server": "conformance and promises of a server",
     "load": "a Locust run with our shapes",
     "approve": "append to the chain of sign-offs",
     "verify": "check the chain of sign-offs",
-    "where": "the path of a file that another tool needs",
 }
 
 

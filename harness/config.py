@@ -17,8 +17,10 @@ PREFIX: Final = "SSE_HARNESS_"
 ROOMS: Final = ("scenarios", "clients", "checks", "reports")
 FIELDS: Final = ("target", "client", "out", "jobs", *ROOMS)
 MOCK: Final = "mock"
+RUNS: Final = str(Path("reports") / "runs")
+OUT_OPTION: Final = "option --out"
 DEFAULTS: Final[Mapping[str, Any]] = {
-    "target": MOCK, "client": "reference", "out": None, "jobs": 8, **dict.fromkeys(ROOMS, ()),
+    "target": MOCK, "client": "reference", "out": RUNS, "jobs": 8, **dict.fromkeys(ROOMS, ()),
 }  # fmt: skip
 MOST_JOBS: Final = 256
 
@@ -35,8 +37,8 @@ class Value:
 class Config:
     """All values by their names in `FIELDS`.
 
-    target: path of a target file, None for the mock. out: a folder, None where the command chooses one. jobs: runs at
-    a time. folders: the user's own folders by room.
+    target: path of a target file, None for the mock. out: the folder for this command's results, None where a new one
+    is made in `results`. jobs: runs at a time. folders: the user's own folders by room.
     """
 
     values: Mapping[str, Value] = field(default_factory=dict)
@@ -52,8 +54,13 @@ class Config:
 
     @property
     def out(self) -> Path | None:
-        named = self.values["out"].value
-        return None if named is None else Path(named)
+        named = self.values["out"]
+        return Path(named.value) if named.origin == OUT_OPTION else None
+
+    @property
+    def results(self) -> Path:
+        """Where results get a folder by their time: a default must not be the same folder twice."""
+        return Path(self.values["out"].value)
 
     @property
     def jobs(self) -> int:

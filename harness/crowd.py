@@ -45,6 +45,7 @@ class Crowd:
     address: str | None = None
     tagged: bool = False
     members: dict[str, Subscriber] = field(default_factory=dict)
+    peers: dict[str, Any] = field(default_factory=dict)
 
     async def open(self, sub: str, user: str, *, ttl: float | None = None) -> Subscriber:
         """Start one subscriber; it connects in the background."""
@@ -54,12 +55,15 @@ class Crowd:
         session = Session(
             sub=sub,
             user=user,
-            url=self._url(sub, admitted.query),
+            url=self._url(self.server.url, admitted.query, urlencode({"sub": sub}) if self.tagged else ""),
+            polling_url=self._polling_url(admitted.query),
+            ca_file=self.server.ca_file,
             headers=self._headers(admitted.headers),
             writer=self.writer,
             options=self.options,
             fresh_token=self._refresh(user),
             rng=random.Random(f"{self.seed}/{sub}"),
+            peers=self.peers,
         )
         told = {"ttl": ttl} if ttl is not None else {}
         self.writer.write(
@@ -82,8 +86,8 @@ class Crowd:
                 self.writer.write("sub.closed", sub=one.session.sub, reason="still running after close()", stuck=True)
 
     async def until_open(self, seconds: float) -> None:
-        """Wait until every live subscriber is open, at most so long."""
-        await _until(lambda: all(one.session.is_open for one in self.live()), seconds)
+        """Wait until every live subscriber is open, or polls in place of that, at most so long."""
+        await _until(lambda: all(one.session.is_open or one.session.polling for one in self.live()), seconds)
 
     async def drain(
         self, digests: Mapping[str, str], channels_of: Mapping[str, Iterable[str]], seconds: float
@@ -116,9 +120,8 @@ class Crowd:
             self.writer.write("sub.closed", sub=session.sub, reason="close()")
             raise
         except Exception as exc:  # a client under test may raise anything; that it did is evidence
-            self.writer.write(
-                "sub.closed", sub=session.sub, reason=f"raised {type(exc).__name__}: {exc}"[:300], crashed=True
-            )
+            reason = redact_url(f"raised {type(exc).__name__}: {exc}", session.user)[:300]
+            self.writer.write("sub.closed", sub=session.sub, reason=reason, crashed=True)
         else:
             self.writer.write("sub.closed", sub=session.sub, reason="gave up")
         finally:
@@ -135,9 +138,12 @@ class Crowd:
         host = {} if self.server.own or self.address is None else {"Host": urlsplit(self.server.url).netloc}
         return {**headers, **host}
 
-    def _url(self, sub: str, query: str) -> str:
-        parts = urlsplit(self.server.url)
-        tag = urlencode({"sub": sub}) if self.tagged else ""
+    def _polling_url(self, query: str) -> str | None:
+        twin = self.server.twins.get("events") if "poll_every" in self.options else None
+        return None if twin is None else self._url(twin, query)
+
+    def _url(self, url: str, query: str, tag: str = "") -> str:
+        parts = urlsplit(url)
         joined = "&".join(one for one in (parts.query, query, tag) if one)
         return urlunsplit(parts._replace(netloc=self.address or parts.netloc, query=joined))
 

@@ -99,10 +99,9 @@ def _per_second(history: History, times: Sequence[float]) -> list[tuple[float, f
 def _open_streams(history: History) -> list[tuple[float, float]]:
     changes: list[tuple[float, int]] = []
     for one in attempts.streams(history):
-        assert one.t_open is not None
-        life = attempts.lives(history)[one.sub]
-        ends = [t for t in (one.t_end, one.t_wait, life.gone) if t is not None]
-        changes += [(one.t_open, 1), (min(ends, default=history.end), -1)]
+        opened = one.t_open or history.start
+        ends = [t for t in (one.t_end, one.t_wait, attempts.lives(history)[one.sub].gone) if t is not None]
+        changes += [(opened, 1), (max(opened, min(ends, default=history.end)), -1)]
     level, points = 0, [(0.0, 0.0)]
     for t, change in sorted(changes):
         level += change

@@ -145,6 +145,8 @@ class Ledger:
             case "sub.response" if 400 <= int(record["status"]) < 500 or int(record["status"]) == 204:
                 if sub.first_open is not None and (sub.header is not None or not sub.has_id):
                     sub.refused = (sub.header, sub.tops())
+            case "sub.poll" if record["status"] == 200:
+                sub.refused = None  # polling goes on where the refused stream would have
             case "sub.open":
                 self._opened(sub, record.t)
             case "sub.close" | "sub.closed":

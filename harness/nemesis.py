@@ -15,7 +15,7 @@ from typing import Any, Final, assert_never
 
 import httpx
 
-from harness import meters, probes
+from harness import meters, probes, tls
 from harness.crowd import Crowd
 from harness.faults import Toxic
 from harness.history import Writer, redact_headers
@@ -110,7 +110,12 @@ class Nemesis:
                 await self._network(step)
             case StreamFault():
                 self.faulted = True
-                order = {"name": step.name, "parameters": dict(step.parameters), "attempts": step.attempts, "sub": step.sub}
+                order = {
+                    "name": step.name,
+                    "parameters": dict(step.parameters),
+                    "attempts": step.attempts,
+                    "sub": step.sub,
+                }
                 await self.server.command("fault", **order)
             case Drop():
                 await self.server.command("drop", how=step.how)
@@ -179,8 +184,10 @@ class Nemesis:
     async def _open(self, step: Open) -> None:
         limit = self.server.promises.limit_per_user or 0
         count = step.count if step.beyond_limit is None else max(1, limit + step.beyond_limit)
-        for number in range(count):
-            await self.crowd.open(f"{step.label}-{number}", self.users[step.user], ttl=step.ttl)
+        chosen = range(len(self.users)) if step.user is None else (step.user,)
+        for place, number in itertools.product(chosen, range(count)):
+            name = f"{step.label}-{number}" if step.user is not None else f"{step.label}{place}-{number}"
+            await self.crowd.open(name, self.users[place], ttl=step.ttl)
 
     async def _churn(self, step: Churn) -> None:
         for cycle in range(step.cycles):
@@ -203,7 +210,8 @@ class Nemesis:
         began = time.monotonic()
         told: dict[str, Any] = {"name": step.name, "token": step.token, "method": step.method}
         received = 0
-        async with httpx.AsyncClient(timeout=httpx.Timeout(5.0, read=1.0), trust_env=False) as http:
+        trusted = tls.context(self.server.ca_file)
+        async with httpx.AsyncClient(verify=trusted, timeout=httpx.Timeout(5.0, read=1.0), trust_env=False) as http:
             try:
                 async with http.stream(
                     step.method, url, headers={"Accept": "text/event-stream", **headers, **step.headers}

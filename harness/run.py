@@ -27,14 +27,15 @@ from typing import Any, Final
 
 import httpx
 
-from harness import history, locate, meters, testevent
+from harness import history, locate, meters, testevent, tls
 from harness.clients import Client
 from harness.crowd import Crowd
 from harness.errors import HarnessError
 from harness.history import Writer
 from harness.nemesis import Nemesis
-from harness.proxy.control import Network, start_network
-from harness.scenario import Scenario
+from harness.proxy.control import Network as Proxies
+from harness.proxy.control import start_network
+from harness.scenario import Network, Scenario
 from harness.servers import ForeignServer, MockServer, Server
 from harness.target import Promises, Target, load_target
 
@@ -96,11 +97,25 @@ class Plan:
 
     @property
     def capabilities(self) -> frozenset[str]:
-        return MockServer.offers if self.target is None else self.target.capabilities
+        """What the target offers; `network` is ours: the proxy stands in front of whatever speaks plain HTTP."""
+        if self.target is None:
+            return MockServer.offers | {"network"}
+        plain = httpx.URL(self.target.url).scheme == "http"
+        return self.target.capabilities | ({"network"} if plain else set())
 
     @property
     def missing(self) -> list[str]:
-        return sorted(self.scenario.needs - self.capabilities - self.client.CAPABILITIES)
+        """What the scenario needs, by its own word or because of its steps, and nobody offers."""
+        implied = {"network"} if any(isinstance(step, Network) for step in self.scenario.steps) else set()
+        return sorted((self.scenario.needs | implied) - self.capabilities - self.client.CAPABILITIES)
+
+    @property
+    def skipped(self) -> str | None:
+        """Why there is nothing to run, if so."""
+        if not self.missing:
+            return None
+        why = "; faults of the network need a target with an http:// URL" if "network" in self.missing else ""
+        return f"needs {', '.join(self.missing)}, which neither target nor client offers{why}"
 
     @property
     def options(self) -> dict[str, Any]:
@@ -119,9 +134,7 @@ class Plan:
             "scenario": job.label or Path(job.scenario).stem,
             "question": self.question,
             "checks": list(self.scenario.checks),
-            "skipped": f"needs {', '.join(self.missing)}, which neither target nor client offers"
-            if self.missing
-            else None,
+            "skipped": self.skipped,
             "seed": job.seed,
             "target": {"name": "mock" if self.target is None else self.target.name, "own": self.target is None},
             "promises": self.promises.as_dict(),
@@ -166,6 +179,8 @@ def resolve(job: Job) -> Plan:
     question = " ".join((getattr(loaded, "__doc__", None) or "").split("\n\n")[0].split())
     settings = {**scenario.server, **job.settings} | ({"defects": list(job.defects)} if job.defects else {})
     target = None if job.target is None else load_target(Path(job.target))
+    if target is not None and target.ca_file is not None:
+        tls.context(target.ca_file)
     promised = promises(load_settings(settings)) if target is None else target.promises
     return Plan(job, scenario, question, client, target, promised, settings)
 
@@ -229,7 +244,7 @@ async def _server(plan: Plan, writer: Writer, parts: Path) -> Server:
     return await MockServer.start(parts / "server.jsonl", plan.settings)
 
 
-async def _nemesis(plan: Plan, writer: Writer, server: Server, network: Network) -> Nemesis:
+async def _nemesis(plan: Plan, writer: Writer, server: Server, network: Proxies) -> Nemesis:
     upstream = httpx.URL(server.url)
     proxy = (
         await network.proxy("stream", f"{upstream.host}:{upstream.port or 80}") if upstream.scheme == "http" else None

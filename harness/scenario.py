@@ -27,7 +27,10 @@ class Wait:
 
 @dataclass(frozen=True, slots=True)
 class AwaitOpen:
-    """Wait until every live subscriber is open (bounded by `seconds` + `beats`; what is missing is for the checks)."""
+    """Wait until every live subscriber is open, or polls where it may.
+
+    It is bounded by `seconds` + `beats`; what is missing is for the checks.
+    """
 
     seconds: float = 10.0
     beats: float = 5.0
@@ -51,11 +54,15 @@ class Network:
 
 @dataclass(frozen=True, slots=True)
 class StreamFault:
-    """A fault of the server's own stream, by name (mock only): on the next `attempts` connections, or on live ones."""
+    """A fault of the server's own stream, by name (mock only): on the next `attempts` connections, or on live ones.
+
+    `sub` is the one subscriber that it is for; None: any.
+    """
 
     name: str
     parameters: Mapping[str, Any] = field(default_factory=dict)
     attempts: int | None = None
+    sub: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,14 +88,39 @@ class Flag:
 
 
 @dataclass(frozen=True, slots=True)
+class Rollout:
+    """Set the flag's percentage, and wait as long as the target promises to need for it."""
+
+    percent: float
+
+
+@dataclass(frozen=True, slots=True)
+class ProbeAll:
+    """Ask for so many users, `repeat` times each, whether the stream is offered; an offered one is closed at once."""
+
+    name: str
+    users: int = 200
+    repeat: int = 2
+
+
+@dataclass(frozen=True, slots=True)
+class ProbeRest:
+    """Ask the stream's REST twins for each user of the scenario, `repeat` times; what counts is the answer's bytes."""
+
+    name: str
+    repeat: int = 2
+
+
+@dataclass(frozen=True, slots=True)
 class Open:
     """`count` more subscribers of user number `user`, named `label`-0, `label`-1 ...; `ttl` is their token's life.
 
+    Without a user there are so many for each, and their names begin with `label` and the user's number.
     With `beyond_limit` there are as many as the target's limit per user plus that number.
     """
 
     label: str
-    user: int = 0
+    user: int | None = 0
     count: int = 1
     ttl: float | None = None
     beyond_limit: int | None = None
@@ -119,7 +151,7 @@ class Probe:
     """
 
     name: str
-    token: Literal["good", "none", "expired", "forged", "truncated"] = "good"  # noqa: S105 - a kind, no secret
+    token: Literal["good", "none", "expired", "forged", "truncated"] = "good"
     method: str = "GET"
     headers: Mapping[str, str] = field(default_factory=dict)
 
@@ -131,7 +163,10 @@ class Meter:
     label: str
 
 
-Step = Wait | AwaitOpen | Burst | Network | StreamFault | Drop | Restart | Flag | Open | Close | Churn | Probe | Meter
+Step = (
+    Wait | AwaitOpen | Burst | Network | StreamFault | Drop | Restart | Flag | Rollout | Open | Close | Churn
+    | Probe | ProbeAll | ProbeRest | Meter
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -142,7 +177,7 @@ class Scenario:
     rate: events per second of the background publisher, alternating over all users' channels and `all`; 0 = none.
     steps: executed in order; then everything is healed, a sentinel is published per channel and awaited (drain).
     checks: names or families that this scenario must be able to judge. needs: capabilities of target and client
-    without which it is skipped, e.g. "publish", "restart", "flag", "mock".
+    without which it is skipped, e.g. "publish", "restart", "flag", "rollout", "rest", "mock".
     server: settings of the mock (others keep their own). client: options of the client, where it declares them.
     drain: seconds to wait for the sentinels. limit: the whole run ends by itself after so many seconds + beats * 10.
     """

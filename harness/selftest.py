@@ -1,9 +1,10 @@
 """Does every alarm ring, and none without cause?
 
 Every defect of `harness.defects` is run live, as a whole run with real sockets: its `must` checks have to FAIL, and
-whatever else is FAIL or UNKNOWN outside its `may` is a false alarm.  So is any FAIL or UNKNOWN of a clean run of every
-scenario, and of random clean histories.  The result is kept for the digest of this code, of Python and of the
-packages that decide a result; a sign-off asks for it.
+whatever else is FAIL or UNKNOWN outside its `may` is a false alarm.  The faults of `harness.wirecases` that break a
+promise are planted like defects, several to a run; those that a good client gets over have to ring nothing.  Nor may
+anything ring in a clean run of a scenario, or on a random clean history.  The result is kept for the digest of this
+code, of Python and of the packages that decide a result; a sign-off asks for it.
 """
 
 import asyncio
@@ -13,21 +14,23 @@ import os
 import random
 import tempfile
 from collections.abc import Callable, Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
-from harness import checks, locate, simulate
+from harness import checks, locate, simulate, wirecases
 from harness.check import Outcome, Verdict, judge
 from harness.defects import DEFECTS, Defect
 from harness.judgement import judged
 from harness.pool import run_all
 from harness.results import RunResult, SelfTest
 from harness.run import Job, versions
+from harness.wirecases import Packed, WireCase
 
 AT_ONCE: Final = 8
 ROOMS: Final = ("harness", "mock_server", "scenarios")
 Say = Callable[[str], None]
+Planted = Defect | Packed | WireCase
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +45,7 @@ class Profile:
 
 PROFILES: Final = {
     # The sign-off that asks for a quick one runs its scenarios clean anyway.
-    "quick": Profile("quick", (1,), ("drop_fin", "two_streams", "unmount"), 100),
+    "quick": Profile("quick", (1,), ("drop_fin", "two_streams", "unmount", "wire_allowed", "wire_broken"), 100),
     "full": Profile("full", (1, 2), (), 1000),
 }
 
@@ -79,21 +82,24 @@ def run_selftest(profile: str = "quick", *, out: Path | None = None, say: Say = 
 
 
 async def _run(profile: Profile, out: Path, say: Say) -> Report:
-    clean = [(name, None) for name in profile.clean or locate.names("scenarios")]
+    clean: list[tuple[str, Planted | None]] = [(name, None) for name in profile.clean or locate.names("scenarios")]
+    every: list[Planted] = [*DEFECTS, *wirecases.packed()]
+    planted: list[tuple[str, Planted | None]] = [(one.scenario, one) for one in every]
     plan = [
-        (_job(scenario, defect, seed, out), defect)
-        for seed in profile.seeds
-        for scenario, defect in [*((one.scenario, one) for one in DEFECTS), *clean]
+        (_job(scenario, defect, seed, out), defect) for seed in profile.seeds for scenario, defect in (*planted, *clean)
     ]
     loop = asyncio.get_running_loop()
     histories = loop.run_in_executor(None, _on_histories, profile.histories)
     trials: list[Trial] = []
+    expected = sum(len(one.cases) if isinstance(one, Packed) else 1 for _, one in plan)
 
     def on_phase(job: Job, phase: str) -> None:
         if phase == "done":
             defect = next(one for job_, one in plan if job_ is job)
-            trials.append(trial(defect, _result(job)))
-            say(_line(trials[-1], len(trials), len(plan)))
+            told = trials_of(defect, _result(job))
+            trials.extend(told)
+            for one in told:
+                say(_line(one, len(trials), expected))
 
     await run_all([job for job, _ in plan], at_once=AT_ONCE, on_phase=on_phase)
     alarms = await histories
@@ -118,7 +124,18 @@ def _report(profile: Profile, trials: list[Trial], alarms: tuple[str, ...]) -> R
     )  # fmt: skip
 
 
-def trial(defect: Defect | None, run: RunResult) -> Trial:
+def trials_of(planted: Planted | None, run: RunResult) -> list[Trial]:
+    """A trial for each thing that was planted in a run; an alarm without cause belongs to the first of them."""
+    if not isinstance(planted, Packed):
+        return [trial(planted, run)]
+    whole = trial(planted, run)
+    return [
+        replace(trial(case, run), false_alarms=whole.false_alarms if number == 0 else ())
+        for number, case in enumerate(planted.cases)
+    ]
+
+
+def trial(defect: Planted | None, run: RunResult) -> Trial:
     """What a run's verdicts mean: which alarms stayed silent, and which rang without cause."""
     failed = {one.check for one in run.verdicts if one.outcome is Outcome.FAIL}
     raised = {f"{one.check} {one.outcome.name}: {one.actual}" for one in run.verdicts if _rings(one, defect)}
@@ -128,7 +145,7 @@ def trial(defect: Defect | None, run: RunResult) -> Trial:
     return Trial(run=run, defect=defect.name if defect else "", silent=silent, false_alarms=tuple(sorted(raised)))
 
 
-def _rings(verdict: Verdict, defect: Defect | None) -> bool:
+def _rings(verdict: Verdict, defect: Planted | None) -> bool:
     """Whether this verdict is an alarm that the defect does not account for."""
     if verdict.outcome in (Outcome.SKIP, Outcome.PASS):
         return False
@@ -147,14 +164,16 @@ def _on_histories(count: int) -> tuple[str, ...]:
     return tuple(alarms)
 
 
-def _job(scenario: str, defect: Defect | None, seed: int, out: Path) -> Job:
-    label = f"{defect.name if defect else 'clean'}-{scenario}-{seed}"
+def _job(scenario: str, defect: Planted | None, seed: int, out: Path) -> Job:
+    label = f"{'clean' if defect is None else defect.name.partition(':')[0]}-{scenario}-{seed}"
     own: dict[str, Any] = {}
     match defect:
         case Defect(subject="server"):
             own = {"defects": (defect.name,), "settings": defect.settings, "users": defect.users}
         case Defect(subject="client"):
             own = {"client": f"harness.clients.faulty:{defect.attribute}", "users": defect.users}
+        case Packed():
+            own = {"settings": defect.settings, "users": defect.users}
         case _:
             pass
     return Job(scenario=scenario, out=str(out / label), seed=seed, **own)

@@ -22,9 +22,9 @@ from urllib.parse import urlsplit
 
 import httpx
 
-from harness import testevent
+from harness import testevent, tls
 from harness.errors import HarnessError
-from harness.history import Writer
+from harness.history import Writer, redact_url
 from harness.target import Promises, Target
 
 START_WITHIN = 30.0
@@ -53,6 +53,11 @@ class Server(Protocol):
     @property
     def capabilities(self) -> frozenset[str]: ...
 
+    @property
+    def twins(self) -> Mapping[str, str]: ...
+    @property
+    def ca_file(self) -> Path | None: ...
+
     def users(self, count: int) -> list[str]: ...
     async def admit(self, user: str, ttl: float | None = None) -> Pass: ...
     async def publish(self, user: str | None, count: int = 1, type: str | None = None) -> list[str]: ...
@@ -68,6 +73,7 @@ class MockServer:
 
     offers: ClassVar[frozenset[str]] = frozenset(
         {"publish", "restart", "flag", "drop", "stats", "mint", "auth", "mock", "limit", "replay", "heartbeat"}
+        | {"rollout", "rest"}
     )
 
     url: str
@@ -76,6 +82,7 @@ class MockServer:
     promises: Promises
     name: str = "mock"
     own: bool = True
+    ca_file: Path | None = None
     passes: dict[str, Pass] = field(default_factory=dict)
 
     @classmethod
@@ -100,6 +107,9 @@ class MockServer:
             raise HarnessError(
                 f"the mock server did not start (exit {process.returncode}); run `sse-harness mock` to see why"
             ) from exc
+        except BaseException:
+            await _end(process)
+            raise
         control = httpx.AsyncClient(
             base_url=f"http://127.0.0.1:{told['control_port']}",
             headers={"Authorization": f"Bearer {control_token}"},
@@ -113,6 +123,11 @@ class MockServer:
     @property
     def capabilities(self) -> frozenset[str]:
         return self.offers
+
+    @property
+    def twins(self) -> Mapping[str, str]:
+        """The URLs of the stream's REST twins, by name."""
+        return {name: str(httpx.URL(self.url).join(f"/api/{name}")) for name in ("events", "dashboard", "flags")}
 
     def users(self, count: int) -> list[str]:
         """Names of so many users; the mock mints a token for anybody."""
@@ -133,7 +148,7 @@ class MockServer:
         return [str(event["digest"]) for event in answer["events"]]
 
     async def command(self, name: str, /, **arguments: Any) -> None:
-        await self._post(f"/{name}", **arguments)
+        await self._post("/flag" if name == "rollout" else f"/{name}", **arguments)
         if name == "restart":
             await self._back()
 
@@ -157,12 +172,17 @@ class MockServer:
 
     async def _back(self) -> None:
         """Wait until the control plane answers again after a restart."""
-        async with asyncio.timeout(START_WITHIN):
-            while True:
-                with contextlib.suppress(httpx.TransportError):
-                    await self.control.get("/stats")
-                    return
-                await asyncio.sleep(0.02)
+        try:
+            async with asyncio.timeout(START_WITHIN):
+                while True:
+                    with contextlib.suppress(httpx.TransportError):
+                        await self.control.get("/stats")
+                        return
+                    await asyncio.sleep(0.02)
+        except TimeoutError as exc:
+            raise HarnessError(
+                f"the mock server did not come back within {START_WITHIN:.0f} s of its restart; see its standard error"
+            ) from exc
 
 
 @dataclass(slots=True)
@@ -174,8 +194,11 @@ class ForeignServer:
     epoch: str = field(default_factory=lambda: secrets.token_hex(4))
     own: bool = False
     seqs: Counter[str] = field(default_factory=Counter)
-    http: httpx.AsyncClient = field(default_factory=lambda: httpx.AsyncClient(timeout=10.0, trust_env=False))
+    http: httpx.AsyncClient = field(init=False)
     passes: dict[str, Pass] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.http = httpx.AsyncClient(verify=tls.context(self.ca_file), timeout=10.0, trust_env=False)
 
     @property
     def name(self) -> str:
@@ -192,6 +215,14 @@ class ForeignServer:
     @property
     def capabilities(self) -> frozenset[str]:
         return self.target.capabilities
+
+    @property
+    def twins(self) -> Mapping[str, str]:
+        return self.target.rest
+
+    @property
+    def ca_file(self) -> Path | None:
+        return self.target.ca_file
 
     def users(self, count: int) -> list[str]:
         """Names of so many users: those whose tokens the target file lists, or made-up ones where it can mint."""
@@ -246,14 +277,20 @@ class ForeignServer:
     async def command(self, name: str, /, **arguments: Any) -> None:
         if name == "flag":
             self.writer.write("flag.set", **arguments)
+        elif name == "rollout":
+            self.writer.write("flag.set", enabled=arguments["percent"] > 0, **arguments)
         await self._hook(name, arguments)
 
     async def stats(self) -> Mapping[str, Any] | None:
-        hook = self.target.hooks.get("stats")
-        if hook is None:
+        if "stats" not in self.target.hooks:
             return None
-        answer = await self.http.get(hook, headers=self._hook_headers())
-        found: Mapping[str, Any] = answer.json()
+        answer = await self._asked("stats", "GET")
+        try:
+            found = answer.json()
+        except ValueError:
+            found = None
+        if not isinstance(found, dict):
+            raise HarnessError(f"{self._named('stats')} answered no JSON object; mend the hook or the target file")
         return found
 
     async def stop(self) -> None:
@@ -275,21 +312,27 @@ class ForeignServer:
         hook = self.target.hooks[name]
         text = json.dumps(body)
         if urlsplit(hook).scheme in ("http", "https"):
-            try:
-                answer = await self.http.post(
-                    hook, content=text, headers={"Content-Type": "application/json"} | self._hook_headers()
-                )
-            except httpx.TransportError as exc:
-                raise HarnessError(
-                    f"hook {name} ({hook}) cannot be reached ({type(exc).__name__}); start the server or mend the target file"
-                ) from exc
-            if answer.status_code >= 300:
-                raise HarnessError(
-                    f"hook {name} ({hook}) answered {answer.status_code}; mend the hook or the target file"
-                )
+            await self._asked(name, "POST", text)
         else:
             words = [word.format(**{"how": "", "enabled": "", **body}) for word in shlex.split(hook)]
             await self._run(words, f"hook {name}", text.encode())
+
+    async def _asked(self, name: str, method: str, text: str | None = None) -> httpx.Response:
+        """The good answer of a hook that is a URL."""
+        headers = self._hook_headers() | ({} if text is None else {"Content-Type": "application/json"})
+        try:
+            answer = await self.http.request(method, self.target.hooks[name], content=text, headers=headers)
+        except httpx.TransportError as exc:
+            raise HarnessError(
+                f"{self._named(name)} cannot be reached ({type(exc).__name__}); "
+                "start the server or mend the target file"
+            ) from exc
+        if answer.status_code >= 300:
+            raise HarnessError(f"{self._named(name)} answered {answer.status_code}; mend the hook or the target file")
+        return answer
+
+    def _named(self, name: str) -> str:
+        return f"the hook {name} ({redact_url(self.target.hooks[name], None)})"
 
     async def _run(self, words: list[str], what: str, stdin: bytes) -> bytes:
         try:

@@ -8,7 +8,7 @@ from random import Random
 from typing import Any, Final
 
 from harness.history import History, Record
-from harness.world import BANNED, BASE, CAP, CAPABILITIES, DEADLINE, HEARTBEAT, LIMIT, SCHEMA, World
+from harness.world import AGAIN, BANNED, BASE, CAP, CAPABILITIES, DEADLINE, HEARTBEAT, LIMIT, POLL, SCHEMA, World
 
 Plot = Callable[[World], None]
 
@@ -32,13 +32,14 @@ def play(plot: str, rng: Random, *, defects: tuple[str, ...] = (), foreign: bool
         _meter(world, "after")
     world.run(0.1)
     world.ticking()
-    header = _header(plot)
+    header = _header(plot, polls=world.polls)
     first = Record(start, "history", header, "run")
     return History((first, *sorted(world.records, key=lambda record: record.t)), header)
 
 
-def _header(plot: str) -> dict[str, Any]:
+def _header(plot: str, *, polls: bool) -> dict[str, Any]:
     options = {"backoff_base": BASE, "backoff_cap": CAP, "stable_after": 0.0, "heartbeat_deadline": DEADLINE}
+    options |= {"poll_every": POLL, "stream_again": AGAIN} if polls else {}
     return {
         "schema": 1, "role": "run", "host": "h", "boot": "b", "pid": 1, "mono": 0.0, "wall": 0.0,
         "scenario": plot, "checks": [], "seed": 0, "versions": {},
@@ -79,7 +80,7 @@ def _burst(world: World, names: list[str], count: int) -> None:
 
 def _await_open(world: World, seconds: float = 12.0) -> None:
     until = world.now + seconds
-    while world.now < until and any(one.stream is None for one in world.alive()):
+    while world.now < until and any(one.stream is None and not one.polling for one in world.alive()):
         world.run(0.1)
 
 
@@ -251,6 +252,58 @@ def _kill_switch(world: World) -> None:
     world.run(0.5)
 
 
+def _rollout(world: World) -> None:
+    names = _polling_crowd(world, 10)
+    world.probe_all(200)
+    _burst(world, names, 1)
+    world.run(1.0)
+    for percent in (50, 100):
+        world.probe_rest(names)
+        world.rollout(percent)
+        world.probe_all(200)
+        world.probe_rest(names)
+        _await_open(world)
+        _burst(world, names, 1)
+        world.run(1.0)
+    world.rollout(0)
+    world.probe_all(200)
+    _burst(world, names, 1)
+    world.run(1.0)
+
+
+def _rollback(world: World) -> None:
+    names = _polling_crowd(world, 0)
+    for percent in (100, 0, 100):
+        _burst(world, names, 1)
+        world.run(3.5)
+        world.rollout(percent)
+        world.run(0.5 if percent == 0 else 2.5)
+    _burst(world, names, 1)
+    world.run(1.0)
+
+
+def _rollout_restart(world: World) -> None:
+    names = _begin(world, users=4)
+    _burst(world, names, 2)
+    world.run(0.5)
+    world.rollout(50)
+    world.probe_all(200, repeat=1)
+    _step(world, "restart", lambda: world.crash(0.6))
+    world.run(1.0)
+    world.probe_all(200, repeat=1)
+
+
+def _polling_crowd(world: World, percent: float) -> list[str]:
+    """Subscribers who poll where they may not stream, with the flag at this percentage."""
+    world.polls = True
+    world.rollout(percent)
+    names = [f"u{number}" for number in range(8)]
+    for name in names:
+        world.open(f"{name}-0", name)
+    world.run(1.0)
+    return names
+
+
 def _token_expiry(world: World) -> None:
     names = _begin(world, users=2)
     world.open("short-0", names[1], ttl=2.0)
@@ -286,6 +339,16 @@ def _churn(world: World) -> None:
     world.run(1.5)
 
 
+def _shared_connection(world: World) -> None:
+    """Members are named that listen to what their user's one connection brings."""
+    for name in _begin(world, users=2):
+        for number in range(2):
+            world.note("sub.start", sub=f"{name}-m{number}", user=name, options={"shared": True})
+        if "opens-one-each" in world.defects:
+            world.open(f"{name}-second", name)
+    world.run(3.0)
+
+
 PLOTS: Final[Mapping[str, Plot]] = {
     "steady": _steady,
     "drop_fin": _drop("fin"),
@@ -299,7 +362,11 @@ PLOTS: Final[Mapping[str, Plot]] = {
     "per_user_limit": _per_user_limit,
     "two_streams": _two_streams,
     "kill_switch": _kill_switch,
+    "rollout": _rollout,
+    "rollback": _rollback,
+    "rollout_restart": _rollout_restart,
     "token_expiry": _token_expiry,
     "token_required": _token_required,
     "churn": _churn,
+    "shared_connection": _shared_connection,
 }

@@ -11,13 +11,12 @@ import secrets
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final
 
-import httpx
 import psutil
 
 from harness.errors import HarnessError
@@ -51,9 +50,7 @@ def state_folder(environ: Mapping[str, str]) -> Path:
     return Path(base) / "sse-harness"
 
 
-def serve(
-    settings: Mapping[str, Any], *, port: int, control_port: int, faults: Sequence[str], say: Say, folder: Path
-) -> int:
+def serve(settings: Mapping[str, Any], *, port: int, control_port: int, say: Say, folder: Path) -> int:
     """Run the mock until Ctrl-C or SIGTERM; returns the exit code. Raises HarnessError if it does not come up."""
     _demand(port, "port")
     _demand(control_port, "control_port")
@@ -64,7 +61,6 @@ def serve(
         try:
             running = _running(child, environment)
             with _noted(running, folder) as path:
-                _order(running, faults)
                 say(_welcome(running, path))
                 return _outlived(child)
         except KeyboardInterrupt:
@@ -158,16 +154,6 @@ def _noted(running: Running, folder: Path) -> Iterator[Path]:
         yield path
     finally:
         path.unlink(missing_ok=True)
-
-
-def _order(running: Running, faults: Sequence[str]) -> None:
-    """Let each fault loose on every connection attempt."""
-    headers = {"Authorization": f"Bearer {running.control_token}"}
-    with httpx.Client(base_url=f"http://127.0.0.1:{running.control_port}", headers=headers, trust_env=False) as http:
-        for name in faults:
-            answer = http.post("/fault", json={"name": name, "live": False})
-            if answer.status_code >= 400:
-                raise HarnessError(f"fault {name!r} was refused: {answer.text[:200]}")
 
 
 def _welcome(running: Running, path: Path) -> str:

@@ -133,6 +133,24 @@ def upper_rate(failures: int, n: int, *, confidence: float = 0.95) -> float:
     return high
 
 
+def binomial_band(n: int, p: float, *, confidence: float = 0.999) -> tuple[int, int]:
+    """The fewest and the most successes in n trials with 0 < p < 1 that are not too rare on either side."""
+    tail = (1 - confidence) / 2
+    low = next(k for k in range(n + 1) if _at_most(k, n, p) > tail)
+    high = next(k for k in range(n, -1, -1) if k == 0 or 1 - _at_most(k - 1, n, p) > tail)
+    return low, high
+
+
+def rate_excess(count: int, time: float, before: int, time_before: float) -> float:
+    """How likely so many or more events are in `time`, were their rate that of `before` events in `time_before`.
+
+    The exact conditional test of two Poisson rates; 1.0 without an event.
+    """
+    if count == 0:
+        return 1.0
+    return max(0.0, 1 - _at_most(count - 1, count + before, time / (time + time_before)))
+
+
 def _at_most(k: int, n: int, p: float) -> float:
     """The probability of at most k successes in n trials; 0 < p < 1."""
     constant = lgamma(n + 1)

@@ -56,11 +56,15 @@ class Promises:
         return cls(**plain)
 
 
+# The stream's REST twins: the same events polled (events?after=ID), the dashboard, for whom the flag is on.
+TWINS: Final = ("events", "dashboard", "flags")
+
 # What each hook does, and the fields that it gets: as JSON by POST, or as {placeholders} of a command.
 HOOKS: Final[Mapping[str, tuple[str, ...]]] = {
     "publish": ("user", "type", "data"),
     "restart": ("how", "down"),
     "flag": ("enabled",),
+    "rollout": ("percent",),
     "drop": ("how",),
     "stats": (),
 }
@@ -83,29 +87,34 @@ class Tokens:
 class Target:
     """A server under test, as its target file describes it.
 
-    hooks: a URL or a command by name. hook_token_env: the environment variable with the hooks' bearer token.
+    artefact: what names the build under test, so that a later stage can be held to the same one.
+    hooks: a URL or a command by name. rest: URLs of the stream's REST twins by name.
+    hook_token_env: the environment variable with the hooks' bearer token.
     ca_file: certificates to trust instead of the system's. folder: where commands run and relative paths start.
     """
 
     name: str
     url: str
+    artefact: str = ""
     folder: Path = Path()
     allow_remote: bool = False
     ca_file: Path | None = None
     tokens: Tokens = field(default_factory=Tokens)
     hooks: Mapping[str, str] = field(default_factory=dict)
+    rest: Mapping[str, str] = field(default_factory=dict)
     hook_token_env: str | None = None
     promises: Promises = field(default_factory=Promises)
 
     @property
     def capabilities(self) -> frozenset[str]:
-        """What scenarios may need of this target: its hooks by name, auth, mint, limit, replay, heartbeat."""
+        """What scenarios may need of this target: its hooks by name, auth, mint, limit, replay, heartbeat, rest."""
         offers = {
             "auth": self.tokens.known or self.tokens.command,
             "mint": self.tokens.command,
             "limit": self.promises.limit_per_user,
             "replay": self.promises.replay_events,
             "heartbeat": self.promises.heartbeat,
+            "rest": "events" in self.rest and "dashboard" in self.rest,
         }
         return frozenset(self.hooks) | {name for name, offered in offers.items() if offered}
 
@@ -113,16 +122,32 @@ class Target:
 def load_target(path: Path) -> Target:
     """The target that a file describes; raises HarnessError with one sentence for whatever is wrong with it."""
     top = tomlfile.read(path, "give the path of a target file, or leave --target out to test the built-in mock")
-    top.only(("name", "url", "allow_remote", "ca_file", "tokens", "hooks", "hook_token_env", "promises", "schemas"))
+    top.only(
+        (
+            "name",
+            "url",
+            "artefact",
+            "allow_remote",
+            "ca_file",
+            "tokens",
+            "hooks",
+            "rest",
+            "hook_token_env",
+            "promises",
+            "schemas",
+        )
+    )
     remote = top.get("allow_remote", bool, False)
     return Target(
         name=top.get("name", str, path.stem),
         url=_url(top, "url", top.need("url", str), remote),
+        artefact=top.get("artefact", str, ""),
         folder=path.parent.resolve(),
         allow_remote=remote,
         ca_file=_ca_file(top, path.parent),
         tokens=_tokens(top.table("tokens", ("list", "file", "command", "how")), path.parent),
         hooks=_hooks(top.table("hooks", HOOKS), remote),
+        rest=_rest(top.table("rest", TWINS), remote),
         hook_token_env=top.maybe("hook_token_env", str),
         promises=_promises(top, path.parent),
     )
@@ -212,6 +237,10 @@ def _hooks(table: Table, remote: bool) -> Mapping[str, str]:
         else:
             _command(table, name, hook, HOOKS[name])
     return hooks
+
+
+def _rest(table: Table, remote: bool) -> Mapping[str, str]:
+    return {name: _url(table, name, table.need(name, str), remote) for name in table.data}
 
 
 def _command(table: Table, name: str, command: str, placeholders: Collection[str]) -> None:

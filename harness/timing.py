@@ -18,7 +18,7 @@ RESOLUTION: Final = 2e-6  # two records, each rounded to 1 µs
 SETTLE: Final = 1.0  # after a fault has been healed its backlog still drains
 _SECOND: Final = 1.05  # what one record of lag covers, beside its own overshoot
 _HOLE: Final = 0.25
-_BREAKING: Final = ("restart", "drop", "disable", "network", "streamfault", "flag")
+_BREAKING: Final = ("restart", "drop", "disable", "network", "streamfault", "flag", "rollout")
 _MOMENTARY: Final = ("server drop:", "server restart:")
 _BY_SERVER: Final = ("server ", "away", "step drop", "step restart", "step streamfault")
 

@@ -6,6 +6,7 @@ is a switch where the good behaviour is decided, under the name that it has in t
 that the alarms can be tried on thousands of histories without a socket.
 """
 
+import hashlib
 import heapq
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -32,7 +33,10 @@ CAPABILITIES: Final = (
     "status-retry",
     "retry-after",
     "token-refresh",
+    "polling",
 )
+POLL: Final = 0.5
+AGAIN: Final = 1.5
 SCHEMA: Final = {"type": "object", "required": ["channel", "seq"], "properties": {"body": {"type": "object"}}}
 
 
@@ -79,6 +83,8 @@ class Sub:
     heard: float = 0.0
     gone: bool = False
     retry: float = RETRY
+    polling: bool = False
+    cached: str = ""
     token_until: float = inf
     sentinels: set[str] = field(default_factory=set)
 
@@ -97,6 +103,7 @@ class World:
         self.seqs: dict[str, int] = {}
         self.epoch, self.restarts, self.number, self.conns = "e0", 0, 0, 0
         self.up, self.linked, self.silent, self.enabled = True, True, False, True
+        self.percent, self.polls, self.asked, self.broken_until = 100.0, False, 0, 0.0
         self.slots: dict[str, int] = {}
         self._heap: list[tuple[float, int, Callable[[], None]]] = []
         self._ticket = 0
@@ -215,7 +222,7 @@ class World:
             self.at(sub.token_until - self.now, lambda: self.cut(stream))
 
     def _admit(self, sub: Sub) -> tuple[int, dict[str, str]]:
-        if not self.enabled:
+        if not self.has(sub.user):
             return 204, {"cache-control": "no-store"}
         if self.now >= sub.token_until and "accepts-expired-token" not in self.defects:
             return 401, {}
@@ -306,6 +313,50 @@ class World:
         if not enabled and "ignores-kill-switch" not in self.defects:
             self.at(0.05, lambda: self.drop("fin"))
 
+    def rollout(self, percent: float) -> None:
+        """Set the percentage, end the streams of those who are out, and give it the promised time."""
+        self.note("step", step="rollout", state="begin", percent=percent)
+        self.note("flag.set", enabled=percent > 0, percent=percent)
+        self.percent = percent
+        ended = [one for one in [*self.streams.values()] if not self.has(one.sub.user)]
+        for stream in ended:
+            self.cut(stream)
+        if ended and "errors-after-rollback" in self.defects:
+            self.broken_until = self.now + 8.0
+        self.run(2.0)
+        self.note("step", step="rollout", state="end", percent=percent)
+
+    def has(self, user: str) -> bool:
+        """Whether the flag is on for a user, whose place is a hash of his name."""
+        self.asked += 1
+        if "flag-not-sticky" in self.defects:
+            user = f"{user}?{self.asked}"
+        if "flag-not-sticky-over-restart" in self.defects:
+            user = f"{user}?{self.restarts}"
+        if "flag-not-monotone" in self.defects:
+            user = f"{user}@{self.percent:g}"
+        place = int.from_bytes(hashlib.sha256(f"flag:{user}".encode()).digest()[:4], "big") / 2**32 * 100
+        return self.enabled and place / (2 if "flag-wrong-share" in self.defects else 1) < self.percent
+
+    def probe_all(self, users: int, repeat: int = 2) -> None:
+        """Ask for so many users, several times each, whether the stream is offered."""
+        for _ in range(repeat):
+            for number in range(users):
+                began = self.now
+                self.run(0.002)
+                status = 200 if self.has(f"u{number}") else 204
+                self.note("probe.flag", name="all", user=f"u{number}", status=status, began=began)
+
+    def probe_rest(self, users: list[str]) -> None:
+        """Ask each user's REST twins; what they answer depends on what was published, and on nothing else."""
+        for twin in ("dashboard", "events") * 2:
+            for user in users:
+                began, trace = self.now, self.has(user) and "rest-twin-differs" in self.defects
+                self.run(0.002)
+                status = 500 if self.now < self.broken_until else 200
+                digest = f"{twin} {user} {self.number} {trace} {status}"
+                self.note("probe.rest", name="all", user=user, twin=twin, status=status, digest=digest, began=began)
+
     def link(self, up: bool) -> None:
         """The proxy is disabled (all connections die, none opens) or enabled."""
         self.note("net.fault", "network", proxy="stream", fault="disabled", state="off" if up else "on")
@@ -335,6 +386,9 @@ class World:
             return
         sub.attempt += 1
         header = "" if "forgets-id" in self.defects else sub.last_id
+        if "keeps-cached-state" in self.defects:
+            header = sub.cached or header
+        sub.polling = False
         self.note("sub.attempt", sub=sub.name, attempt=sub.attempt, last_event_id=header or None)
         number = sub.attempt
         if self.up and self.linked and not self.silent:
@@ -360,14 +414,15 @@ class World:
         if not stream.sub.gone:
             self.note("sub.retry", sub=stream.sub.name, attempt=stream.attempt, retry_ms=int(RETRY * 1000))
 
-    def _dispatch(self, stream: Stream, one: Event) -> None:
+    def _dispatch(self, stream: Stream, one: Event, **way: str) -> None:
         sub = stream.sub
         if sub.gone and "goes-on-after-close" not in self.defects:
             return
         sub.heard, sub.last_id = self.now, one.id
+        sub.cached = sub.cached if way else one.id
         sub.sentinels |= {one.payload["channel"]} if one.type == "sentinel" else set()
         known = {name: one.payload[name] for name in (*testevent.FIELDS, "digest")}
-        about: dict[str, Any] = {"sub": sub.name, "attempt": stream.attempt, "id": one.id, "type": one.type}
+        about: dict[str, Any] = {"sub": sub.name, "attempt": stream.attempt, "id": one.id, "type": one.type, **way}
         if "bare-lf" in self.defects and one.number % 3 == 0:
             text = str(one.payload).replace("'", '"')
             self.note("sub.event", **about, data=text[:60], size=60)
@@ -435,11 +490,33 @@ class World:
         self.note("sub.response", sub=sub.name, attempt=number, status=status, headers=headers)
         final = {204: "reconnects-after-204", 403: "reconnects-after-403"}
         if status in final and final[status] not in self.defects:
-            self._give_up(sub, f"status {status}")
+            if status == 204 and self.polls and "no-polling-fallback" not in self.defects:
+                self.note("sub.error", sub=sub.name, attempt=number, reason=f"status {status}")
+                self._poll(sub, self.now + AGAIN * self.rng.uniform(1, 1.5))
+            else:
+                self._give_up(sub, f"status {status}")
             return
         sub.token_until = inf if status == 401 else sub.token_until
         floor = float(headers.get("retry-after", 0)) if status == 429 else 0.0
         self._lost(sub, number, f"status {status}", floor=floor)
+
+    def _poll(self, sub: Sub, until: float) -> None:
+        """Poll after the last event ID, and again, until it is time to try a stream."""
+        if sub.gone:
+            return
+        if self.now >= until:
+            self._connect(sub)
+            return
+        status = 500 if self.now < self.broken_until else 200
+        index = next((i for i, one in enumerate(self.buffer) if one.id == sub.last_id), len(self.buffer) - 1)
+        got = [one for one in self.buffer[index + 1 :] if one.owner in (None, sub.user)] if status == 200 else []
+        sub.polling = status == 200
+        self.note("sub.poll", sub=sub.name, status=status, events=len(got))
+        for one in got:
+            self._dispatch(Stream("", sub, sub.attempt), one, via="poll")
+        if not got and not sub.last_id and self.buffer:
+            sub.last_id = self.buffer[-1].id
+        self.at(POLL * self.rng.uniform(0.75, 1), lambda: self._poll(sub, until))
 
     def _give_up(self, sub: Sub, reason: str) -> None:
         sub.gone = True

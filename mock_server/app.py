@@ -7,7 +7,7 @@ GET /api/dashboard        the dashboard's data    any /play/SUB              the
 import json
 import time
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 from urllib.parse import parse_qsl, urlencode
 
@@ -23,12 +23,12 @@ from harness.script import streams
 from mock_server import auth, flag
 from mock_server.auth import Identity, Refusal
 from mock_server.handoff import connection_of
-from mock_server.head import stream_headers
+from mock_server.head import HOP, LOOPBACK, allowed_origin, stream_headers
 from mock_server.hub import Hub
 from mock_server.mock import Mock
 from mock_server.stream import Ticket
 
-LONGEST_ID: Final = 1024
+LONGEST_ID: Final = 8192
 # A token lives in a URL only where a browser's EventSource leaves no other way.
 _TOKEN: Final = "access_token"
 
@@ -40,6 +40,7 @@ class Request:
     conn: str
     method: str
     http: str
+    url: str
     query: Mapping[str, str]
     headers: Mapping[str, str]
     who: Identity | Refusal
@@ -57,12 +58,13 @@ class Request:
 
 def data_plane(mock: Mock) -> ASGIApp:
     """The application of the data plane."""
-    origins = mock.settings.cors_origins
     cors = Middleware(
         CORSMiddleware,
-        allow_origins=list(origins),
-        allow_methods=["GET"],
+        allow_origins=list(mock.settings.cors_origins),
+        allow_origin_regex=LOOPBACK,
+        allow_methods=["GET", "HEAD"],
         allow_headers=["Authorization", "Last-Event-ID", "Cache-Control"],
+        allow_credentials=True,
     )
     return Starlette(
         routes=[
@@ -72,7 +74,7 @@ def data_plane(mock: Mock) -> ASGIApp:
             Route("/api/flags", Twin(mock, _flags)),
             Route("/play/{sub:path}", Play(mock)),
         ],
-        middleware=[cors] if origins else [],
+        middleware=[cors],
     )
 
 
@@ -91,10 +93,9 @@ class Events:
         script, plans = mock.plans.choose(request.sub)
         if plans and not streams(script):
             # A script without the real stream is played to anybody, as a broken hop in front of the server would.
-            mock.plans.use(plans)
             connection = connection_of(scope)
             if not connection.gone:
-                mock.open(connection, Ticket(request.conn, None, request.http, request.sub), script)
+                mock.open(connection, Ticket(request.conn, None, request.http, request.sub), script, plans)
             return
         refused = _refused(mock, request)
         if refused is None and request.method == "GET":
@@ -102,8 +103,7 @@ class Events:
             if connection.gone:
                 return
             if mock.hub.take_slot(user):
-                mock.plans.use(plans)
-                mock.open(connection, _ticket(mock, request, user), script)
+                mock.open(connection, _ticket(mock, request, user), script, plans)
                 return
             refused = _too_many(mock)
         answer = refused or _head(mock, request)
@@ -128,10 +128,9 @@ class Play:
             _answered(mock, request, answer)
             await answer(scope, receive, send)
         elif not connection.gone:
-            mock.plans.use(plans)
             user = request.who.user if isinstance(request.who, Identity) else None
             ticket = Ticket(request.conn, user, request.http, sub, request.last_event_id, _origin(mock, request))
-            mock.open(connection, ticket, script)
+            mock.open(connection, replace(ticket, **_way(request)), script, plans)
 
 
 class Twin:
@@ -143,8 +142,7 @@ class Twin:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         request = _read(self._mock, scope)
-        refused = _method(request) or _unauthorized(self._mock, request)
-        answer = refused
+        answer = _method(request) or _unauthorized(self._mock, request) or _broken(self._mock)
         if answer is None:
             body = json.dumps(self._build(self._mock, request, _user(request.who)), ensure_ascii=False)
             answer = Response(body, media_type="application/json", headers={"cache-control": "no-store"})
@@ -156,7 +154,8 @@ def _dashboard(mock: Mock, request: Request, user: str) -> dict[str, Any]:
     """What the page shows: the latest metrics of the user's channels. The flag must leave no trace in it (REG-1)."""
     hub = mock.hub
     shown = {**hub.metrics.get("all", {}), **hub.metrics.get(f"user:{user}", {})}
-    return {"user": user, "metrics": dict(sorted(shown.items())), "last": _last(hub, user)}
+    trace = {"live": mock.flag.is_on(user)} if "rest-twin-differs" in mock.defects else {}
+    return {"user": user, "metrics": dict(sorted(shown.items())), "last": _last(hub, user), **trace}
 
 
 def _polled(mock: Mock, request: Request, user: str) -> dict[str, Any]:
@@ -165,6 +164,13 @@ def _polled(mock: Mock, request: Request, user: str) -> dict[str, Any]:
     events = [{"id": one.id, "type": one.type, "data": one.payload} for one in start.replay]
     last = start.replay[-1].id if start.replay else start.after
     return {"events": events, "reset": start.reset is not None, "reason": start.reset, "last": last}
+
+
+def _broken(mock: Mock) -> Response | None:
+    """What a defect leaves behind when the flag went off under live streams."""
+    if "errors-after-rollback" in mock.defects and time.monotonic() < mock.broken_until:
+        return _error(500, "the service has not recovered from the rollback yet")
+    return None
 
 
 def _flags(mock: Mock, request: Request, user: str) -> dict[str, Any]:
@@ -182,10 +188,13 @@ def _read(mock: Mock, scope: Scope) -> Request:
     """Read and record a request; from here on its token is nowhere but in `who`."""
     pairs = [(name.decode("latin-1").lower(), value.decode("latin-1")) for name, value in scope["headers"]]
     headers = dict(pairs)
-    query = dict(parse_qsl(scope["query_string"].decode("latin-1"), keep_blank_values=True))
-    token = auth.bearer(headers.get("authorization")) or query.get(_TOKEN)
+    text = scope["query_string"].decode("latin-1")
+    query = dict(parse_qsl(text, keep_blank_values=True))
+    cookie = auth.cookie(headers.get("cookie"), _TOKEN)
+    token = auth.bearer(headers.get("authorization")) or query.get(_TOKEN) or cookie
     who = auth.verify(mock.secret, token, time.time())
-    request = Request(mock.next_conn(), scope["method"], scope["http_version"], query, headers, who)
+    url = scope["path"] + (f"?{text}" if text else "")
+    request = Request(mock.next_conn(), scope["method"], scope["http_version"], url, query, headers, who)
     shown = {name: fingerprint(value, who.user) if name == _TOKEN else value for name, value in query.items()}
     path = scope["path"] + (f"?{urlencode(shown, safe=':')}" if shown else "")
     mock.record(
@@ -213,9 +222,18 @@ def _user(who: Identity | Refusal) -> str:
 
 
 def _origin(mock: Mock, request: Request) -> str | None:
-    origin = request.headers.get("origin")
-    allowed = mock.settings.cors_origins
-    return origin if origin is not None and (origin in allowed or "*" in allowed) else None
+    return allowed_origin(request.headers.get("origin"), mock.settings.cors_origins)
+
+
+def _way(request: Request) -> dict[str, Any]:
+    """What a script that redirects needs to know of a request; a path with odd characters is left as `/`."""
+    hops = request.query.get(HOP, "0")
+    url = request.url if request.url.isascii() and request.url.isprintable() else "/"
+    return {
+        "url": url,
+        "host": request.headers.get("host", "localhost"),
+        "hops": int(hops) if hops.isdecimal() and len(hops) < 6 else 0,
+    }
 
 
 def _ticket(mock: Mock, request: Request, user: str) -> Ticket:
@@ -227,8 +245,9 @@ def _ticket(mock: Mock, request: Request, user: str) -> Ticket:
     deadline, reason = min(deadlines, default=(None, ""))
     origin = _origin(mock, request)
     return Ticket(
-        request.conn, user, request.http, request.sub, request.last_event_id, origin, deadline, reason, slot=True
-    )
+        request.conn, user, request.http, request.sub, request.last_event_id, origin, deadline, reason, slot=True,
+        **_way(request),
+    )  # fmt: skip
 
 
 # answers that are not a stream

@@ -65,6 +65,12 @@ def bearer(header: str | None) -> str | None:
     return token.strip() if scheme.lower() == "bearer" else None
 
 
+def cookie(header: str | None, name: str) -> str | None:
+    """The value of the first cookie of this name in a Cookie header (RFC 6265, section 4.2.1)."""
+    pairs = (pair.partition("=") for pair in (header or "").split(";"))
+    return next((value.strip().strip('"') for key, _, value in pairs if key.strip() == name), None)
+
+
 def _sign(secret: str, body: str) -> str:
     return _encode(hmac.new(secret.encode(), body.encode(), hashlib.sha256).digest())
 

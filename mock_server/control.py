@@ -15,7 +15,7 @@ from typing import Any, Final
 
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -112,14 +112,12 @@ class Control:
             raise HarnessError("`parameters` of fault is a JSON object, and `live` true, false or null")
         parameters = {**given, **order}
         hit = self._mock.add_fault(str(name), parameters, attempts=attempts, sub=sub, live=live)
-        self._mock.record("server.fault", name=name, state="on", parameters=parameters, sub=sub, live=hit)
         return {"live": hit}
 
     async def no_fault(self, order: dict[str, Any]) -> Any:
         name, sub = order.pop("name", None), order.pop("sub", None)
         _nothing_else("fault", order)
-        self._mock.plans.remove_fault(name, sub)
-        self._mock.record("server.fault", name=name or "all", state="off", sub=sub)
+        self._mock.remove_fault(name, sub)
         return {}
 
     async def defect(self, order: dict[str, Any]) -> Any:
@@ -219,7 +217,12 @@ class Gate:
 
 def _handler(order: Callable[[dict[str, Any]], Awaitable[Any]]) -> Callable[[Request], Awaitable[Response]]:
     async def handle(request: Request) -> Response:
-        return JSONResponse(await order(await _body(request)))
+        try:
+            given = await _body(request)
+        except ClientDisconnect:
+            # Whoever ordered has gone before the order was complete: nobody waits for an answer.
+            return Response(status_code=400)
+        return JSONResponse(await order(given))
 
     return handle
 

@@ -34,6 +34,12 @@ DEFECTS: Final[Mapping[str, str]] = {
     "silent-loss-when-too-old": "a resume whose id is too old goes on with what there is and says nothing",
     "breaks-schema": "the body of an event has fields of the wrong type",
     "nul-in-id": "ids contain a NUL, so that no client can take them",
+    "flag-not-sticky": "for whom the flag is on is drawn anew each time that it is asked for",
+    "flag-not-sticky-over-restart": "each start of the server chooses anew for whom the flag is on",
+    "flag-not-monotone": "each percentage of the flag chooses its users anew",
+    "flag-wrong-share": "the flag is on for twice as many users as it should be",
+    "rest-twin-differs": "the dashboard's answer shows whether the flag is on",
+    "errors-after-rollback": "REST answers 500 for some seconds after the flag went off under live streams",
 }
 
 

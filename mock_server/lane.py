@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from harness.script import Cut, Stream
+from harness.script import Stream
 from mock_server.frames import Frame
 
 
@@ -88,14 +88,7 @@ class Filter:
             out = [frame, frame] if step.duplicate and self._count % step.duplicate == 0 else [frame]
         return out if held is None else [*out, held]
 
-
-def cut(raw: bytes, where: Cut) -> bytes:
-    """What of an event's bytes is sent when it is cut there."""
-    match where:
-        case "after-id":
-            return raw[: raw.index(b"\n") + 1]
-        case "inside-data":
-            start = raw.index(b"data:")
-            return raw[: start + (len(raw) - start) // 2]
-        case "before-empty-line":
-            return raw[:-1]
+    def rest(self) -> list[Frame]:
+        """What is still held back; it is needed no more."""
+        held, self._held = self._held, None
+        return [] if held is None else [held]

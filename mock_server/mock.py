@@ -2,22 +2,24 @@
 
 import time
 from collections import Counter, deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 from harness import faults, meters
 from harness.errors import HarnessError
 from harness.history import Writer
 from harness.script import Script
+from mock_server.effects import Effects
 from mock_server.flag import Flag
 from mock_server.frames import Frame
 from mock_server.handoff import HandoffProtocol
 from mock_server.hub import Hub, Wheel
-from mock_server.plans import Plans
+from mock_server.plans import Plan, Plans
 from mock_server.settings import Settings
 from mock_server.stream import StreamProtocol, Ticket
 
 KEPT_RECORDS: Final = 2_000
+BROKEN_FOR: Final = 8.0
 _TORN: Final = b'event: notification\ndata: {"torn": '
 _DROPS: Final[Mapping[str, Callable[[StreamProtocol], None]]] = {
     "fin": lambda stream: stream.end("fin", "drop"),
@@ -39,8 +41,12 @@ class Mock:
         self.defects = set(settings.defects)
         self.hub = Hub(settings, epoch, self.defects)
         self.wheel = Wheel()
-        self.flag = Flag(settings.enabled)
-        self.plans = Plans()
+        self.flag = Flag(settings.enabled, defects=self.defects)
+        self.broken_until = 0.0
+        self.effects = Effects(self._fault_over)
+        self.plans = Plans(self.effects)
+        for one in settings.faults:
+            self.plans.add_fault(**one, kept=True)
         self.streams: dict[StreamProtocol, None] = {}
         self.records: deque[dict[str, Any]] = deque(maxlen=KEPT_RECORDS)
         self._writer = writer
@@ -53,6 +59,15 @@ class Mock:
         self.records.append({"t": now, "kind": kind, **data})
         if self._writer is not None:
             self._writer.write(kind, t=now, **data)
+
+    def start(self) -> None:
+        """Record the beginning, and the faults of the settings: they are what is judged, so they excuse nothing."""
+        self.record("server.start", epoch=self.hub.epoch, incarnation=self.incarnation)
+        for one in self.settings.faults:
+            self.record("server.fault", state="on", defect=True, **one)
+
+    def _fault_over(self, name: str, kept: bool) -> None:
+        self.record("server.fault", name=name, state="off", **({"defect": True} if kept else {}))
 
     def next_conn(self) -> str:
         """An id of a connection that no other one has, in no incarnation."""
@@ -74,14 +89,16 @@ class Mock:
 
     # connections
 
-    def open(self, connection: HandoffProtocol, ticket: Ticket, script: Script) -> None:
-        """Hand the connection over and play the script on it; its end gives the user's slot back, if it has one."""
+    def open(self, connection: HandoffProtocol, ticket: Ticket, script: Script, plans: Sequence[Plan] = ()) -> None:
+        """Hand the connection over and play the script of these plans on it; its end gives back the slot, if any."""
         stream = StreamProtocol(ticket, script, hub=self.hub, wheel=self.wheel, record=self.record, gone=self._gone)
         self.streams[stream] = None
+        self.plans.use(plans, stream)
         connection.hand_over(stream)
 
     def _gone(self, stream: StreamProtocol) -> None:
         self.streams.pop(stream, None)
+        self.effects.gone(stream)
         if stream.ticket.slot and stream.ticket.user is not None:
             self.hub.free_slot(stream.ticket.user)
 
@@ -115,11 +132,29 @@ class Mock:
         now = (attempts is None and name in faults.LIVE) if live is None else live
         rest = faults.rest_of(faults.applied(name, parameters=parameters))
         chosen = self.live(sub=sub) if now else []
+        waits = not now or attempts is not None
+        effect = (
+            self.plans.add_fault(name, parameters, sub=sub, attempts=attempts)
+            if waits
+            else self.effects.begin(name, waiting=False)
+        )
+        told = {"parameters": dict(parameters), "sub": sub, "attempts": attempts, "live": len(chosen)}
+        self.record("server.fault", name=name, state="on", **told)
+        for stream in chosen:
+            self.effects.play(effect, stream)
         for stream in chosen:
             stream.play(rest)
-        if not now or attempts is not None:
-            self.plans.add_fault(name, parameters, sub=sub, attempts=attempts)
+        self.effects.settle(effect)
         return len(chosen)
+
+    def remove_fault(self, name: str | None, sub: str | None = None) -> None:
+        """Take back the faults of this name (None: all); streams that play them go on as good ones."""
+        taken = self.plans.remove_fault(name, sub) + ([] if sub is not None else self.effects.played(name))
+        for effect in taken:
+            for stream in list(effect.players):
+                self.effects.leave(effect, stream)
+                stream.mend()
+            self.effects.stop(effect)
 
     def set_flag(self, **change: Any) -> int:
         """Change the flag and end the streams of every user who is off now; how many ended."""
@@ -130,6 +165,8 @@ class Mock:
         off = [one for one in self.streams if one.ticket.user is not None and not self.flag.is_on(one.ticket.user)]
         for stream in off:
             stream.end("fin", "kill-switch")
+        if off and "errors-after-rollback" in self.defects:
+            self.broken_until = time.monotonic() + BROKEN_FOR
         return len(off)
 
     def set_defect(self, name: str, on: bool) -> None:
@@ -139,6 +176,8 @@ class Mock:
     def heal(self) -> None:
         """Forget scripts, faults, and every defect that was not there at the start."""
         self.plans.clear()
+        for stream in self.effects.clear():
+            stream.mend()
         self.defects.clear()
         self.defects.update(self.settings.defects)
         self._recount()
@@ -181,7 +220,7 @@ class Mock:
 
     def restore(self, saved: Mapping[str, Any]) -> None:
         """Take what the incarnation before has saved."""
-        self.flag = Flag(**saved["flag"])
+        self.flag = Flag(**saved["flag"], defects=self.defects)
         self.defects.clear()
         self.defects.update(saved["defects"])
         self.plans.restore(saved["plans"])

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, Final, Literal
 
 from harness.errors import HarnessError
+from harness.faults import applied
 from harness.target import Promises
 from mock_server.defects import DEFECTS
 from mock_server.schemas import SCHEMAS
@@ -22,7 +23,9 @@ class Settings:
     queue_events: events kept for a reader that is slower than they come. throttle: events per second per connection.
     max_lifetime: seconds after which a stream ends. kill_switch_within: promise for the flag. token_expiry_within:
     promise for a stream whose token expires. enabled: the flag. token_ttl: of a minted token. history_events: whether
-    each event sent is a record. loop: the event loop.
+    each event sent is a record. loop: the event loop. cors_origins: whose pages may read, beside those of this machine.
+    faults: let loose from the start and until the end, each an object with `name` and perhaps `parameters`, `attempts`
+    (connection attempts that it hits; null: all) and `sub` (one subscriber's); what they do is judged, never excused.
     """
 
     heartbeat: float = 30.0
@@ -42,6 +45,7 @@ class Settings:
     cors_origins: tuple[str, ...] = ()
     history_events: bool = True
     defects: tuple[str, ...] = ()
+    faults: tuple[Mapping[str, Any], ...] = ()
     loop: Literal["auto", "uvloop", "asyncio"] = "auto"
 
     def as_dict(self) -> dict[str, Any]:
@@ -69,6 +73,8 @@ def load_settings(*given: Mapping[str, Any] | str) -> Settings:
     for name in _LISTS:
         if name in merged:
             merged[name] = tuple(merged[name])
+    if "faults" in merged:
+        merged["faults"] = tuple(_fault(one) for one in merged["faults"])
     return Settings(**merged)
 
 
@@ -102,6 +108,20 @@ def _read(text: str) -> Mapping[str, Any]:
     return plain
 
 
+_FAULT: Final[Mapping[str, Any]] = {"name": "", "parameters": {}, "attempts": None, "sub": None}
+
+
+def _fault(given: Mapping[str, Any]) -> Mapping[str, Any]:
+    """One fault of the settings with everything it may say. Raises HarnessError."""
+    if unknown := sorted(set(given) - set(_FAULT)):
+        raise HarnessError(f"a fault of the settings does not know {', '.join(unknown)}; known: {', '.join(_FAULT)}")
+    one = {**_FAULT, **given}
+    if not isinstance(one["parameters"], Mapping):
+        raise HarnessError("`parameters` of a fault of the settings is an object")
+    applied(str(one["name"]), parameters=one["parameters"])
+    return one
+
+
 def _wrong(name: str, value: Any) -> str | None:
     """What the value should have been, if it is not."""
     number = isinstance(value, int | float) and not isinstance(value, bool)
@@ -115,6 +135,8 @@ def _wrong(name: str, value: Any) -> str | None:
         return "true or false"
     if name in _LISTS and (isinstance(value, str) or not all(isinstance(one, str) for one in value)):
         return "a list of strings"
+    if name == "faults" and (isinstance(value, str) or not all(isinstance(one, Mapping) for one in value)):
+        return "a list of objects"
     if name == "defects" and not set(value) <= set(DEFECTS):
         return f"a list of known defects ({', '.join(DEFECTS)})"
     if name == "loop" and value not in ("auto", "uvloop", "asyncio"):

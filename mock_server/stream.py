@@ -10,20 +10,24 @@ From then on events wait in a Lane, and a peer that takes nothing for the write 
 """
 
 import asyncio
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final, Literal, assert_never
 
-from harness.script import Close, Finish, Reset, Respond, Script, Send, Silence, Step, Stream, Wait
+from harness.history import redact_url
+from harness.script import PLAIN, Close, Finish, Redirect, Reset, Respond, Script, Send, Silence, Step, Stream, Wait
 from mock_server import frames
 from mock_server.frames import Frame
-from mock_server.head import head_of
+from mock_server.head import head_of, redirect_head
 from mock_server.hub import Hub, Resume, Wheel
-from mock_server.lane import Dropped, Filter, Lane, cut
+from mock_server.lane import Dropped, Filter, Lane
+from mock_server.respell import cut, respelled
 from mock_server.wire import PACED_BYTES, Wire
 
 End = Literal["fin", "close", "rst", "timeout", "limit"]
 LONGEST_TIMER: Final = 30 * 86400.0
+_RETRY: Final = re.compile(rb"retry: ?([0-9]{1,15})\n\n")
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +47,9 @@ class Ticket:
     deadline: float | None = None
     deadline_reason: str = ""
     slot: bool = False
+    url: str = "/"
+    host: str = ""
+    hops: int = 0
 
 
 class StreamProtocol(asyncio.Protocol):
@@ -51,6 +58,7 @@ class StreamProtocol(asyncio.Protocol):
     __slots__ = (
         "_advancing",
         "_bytes_sent",
+        "_count",
         "_deadline",
         "_ended",
         "_filter",
@@ -92,7 +100,7 @@ class StreamProtocol(asyncio.Protocol):
         self._record = record
         self._on_gone = gone
         self._step: Stream | None = None
-        self._left = self._bytes_sent = self._skip = 0
+        self._left = self._bytes_sent = self._skip = self._count = 0
         self._advancing = self._silent = self._joined = self._paused = False
         self._ended: tuple[str, str, str] | None = None
         self._group: dict[Any, None] | None = None
@@ -171,8 +179,8 @@ class StreamProtocol(asyncio.Protocol):
         if "no-heartbeat" in self._hub.defects:
             return
         numbered = "heartbeat-with-id" in self._hub.defects
-        self.wire.body(frames.heartbeat(f"hb-{self._hub.number}" if numbered else ""))
-        self._sent("heartbeat")
+        if self._body(frames.heartbeat(f"hb-{self._hub.number}" if numbered else "")):
+            self._sent("heartbeat")
 
     # what the control plane calls
 
@@ -202,8 +210,15 @@ class StreamProtocol(asyncio.Protocol):
         if self.live:
             self.wire.flush()
             self._cancel()
+            for held in [] if self._filter is None else self._filter.rest():
+                self._whole(held)
             self._script = script
             self._advance(begun=True)
+
+    def mend(self) -> None:
+        """Go on as a good stream does; what is silent stays so, for it has lost events."""
+        if not self._silent and self._step != PLAIN:
+            self.play((PLAIN,))
 
     def hush(self) -> None:
         """Send nothing any more, and keep the connection."""
@@ -232,7 +247,13 @@ class StreamProtocol(asyncio.Protocol):
             case Respond():
                 head, headers, self.wire.chunks = head_of(step, self.ticket.http, self.ticket.origin, self._hub.defects)
                 self.wire.hold(head)
+                if step.coding is not None:
+                    self.wire.compress()
                 self._record("conn.response", conn=self.ticket.conn, status=step.status, headers=headers)
+            case Redirect(hops=hops) if hops is not None and self.ticket.hops >= hops:
+                pass
+            case Redirect():
+                self._redirect(step)
             case Send(data, raw):
                 (self.wire.write if raw else self.wire.body)(data)
                 self._sent("raw")
@@ -255,16 +276,28 @@ class StreamProtocol(asyncio.Protocol):
                 assert_never(step)
         return True
 
+    def _redirect(self, step: Redirect) -> None:
+        one = self.ticket
+        head, where = redirect_head(step, url=one.url, host=one.host, hops=one.hops, origin=one.origin)
+        shown = {} if where is None else {"location": redact_url(where, one.user)}
+        self._record("conn.response", conn=one.conn, status=step.status, headers=shown)
+        self.wire.write(head)
+        self.end("close", "script")
+
     def _waited(self) -> None:
         self._timer = None
         self._advance()
 
     def _enter(self, step: Stream, *, begun: bool) -> bool:
         """Enter a Stream step; whether it is over already."""
-        self._step, self._left, self._bytes_sent = step, step.events or 0, 0
+        self._step, self._left, self._bytes_sent, self._count = step, step.events or 0, 0, 0
         self._filter = Filter(step) if step.duplicate or step.omit or step.reorder else None
         if not begun:
-            self._begin()
+            self._begin(step)
+        if self.live and not step.insert_after:
+            self._insert(step)
+        if not self.live:
+            return True
         if step.events == 0 and step.cut is None:
             self._leave_step()
             return True
@@ -277,11 +310,15 @@ class StreamProtocol(asyncio.Protocol):
         self._drain()
         return not self.live
 
-    def _begin(self) -> None:
+    def _begin(self, step: Stream) -> None:
         """Begin the stream: the retry field, a reset if one is due, and the replay; then it is live."""
         user, hub = self.ticket.user or "", self._hub
         start = hub.resume(user, self.ticket.last_event_id)
-        self.wire.hold(frames.retry(hub.settings.retry_ms), body=True)
+        field = frames.retry(hub.settings.retry_ms)
+        if step.cut_bytes is None:
+            self.wire.hold(field, body=True)
+        elif not self._body(field):
+            return
         self._sent("retry", retry_ms=hub.settings.retry_ms)
         self._skip = start.skip
         asked = self.ticket.last_event_id
@@ -289,6 +326,8 @@ class StreamProtocol(asyncio.Protocol):
         self._record("conn.resumed", conn=self.ticket.conn, asked=asked, **told)
         if start.reset is not None:
             self._tell_reset(start)
+        if not self.live:
+            return
         if start.replay or hub.settings.throttle:
             self._lane = Lane(hub.settings.queue_events, hub.settings.throttle, start.after)
             self._lane.replay(start.replay)
@@ -324,27 +363,74 @@ class StreamProtocol(asyncio.Protocol):
 
     def _bounded(self, frame: Frame, step: Stream) -> None:
         """Send one event, whole or cut, and leave the step if it was the last."""
-        room = None if step.cut_bytes is None else step.cut_bytes - self._bytes_sent
         if step.cut is not None and self._left <= 0:
-            self._torn(frame, cut(frame.raw, step.cut))
-        elif room is not None and len(frame.raw) > room:
-            self._torn(frame, frame.raw[:room])
-        else:
-            self._bytes_sent += len(frame.raw)
-            self._left -= 1
+            part = cut(frame.raw, step.cut)
+            self.wire.body(part)
+            self._torn(frame.id, len(part))
+            return
+        if not self._respelled(frame, step):
+            return
+        self._count += 1
+        if step.insert_after and self._count == step.insert_after:
+            self._insert(step)
+        self._left -= 1
+        if self._step is step and step.events is not None and self._left <= 0 and step.cut is None:
+            self._leave_step()
+
+    def _respelled(self, frame: Frame, step: Stream) -> bool:
+        """Send one whole event with the line ends of the step; False if the step's last byte came before its end."""
+        if step.line_ends is None and step.cut_bytes is None:
             self._whole(frame)
-            if step.events is not None and self._left <= 0 and step.cut is None:
-                self._leave_step()
+            return True
+        parts = respelled(frame.raw, step.line_ends or "lf")
+        if not all(self._body(part, frame.id) for part in parts):
+            return False
+        self._tell(frame)
+        return True
+
+    def _insert(self, step: Stream) -> None:
+        """Send what the step inserts into the stream."""
+        if not step.insert:
+            return
+        fill = b"" if step.insert_fill is None else b"x" * step.insert_fill + b"\n\n"
+        if self._body(step.insert + fill):
+            asked = _RETRY.fullmatch(step.insert)
+            if asked is not None:
+                self._sent("retry", retry_ms=int(asked[1]))
+            else:
+                self._sent("raw")
+
+    def _body(self, data: bytes, id: str = "") -> bool:
+        """Send a part of the stream, up to the step's last byte; False if that came before the end of the part."""
+        step = self._step
+        if step is None or step.cut_bytes is None:
+            self.wire.body(data)
+            return True
+        room = step.cut_bytes - self._bytes_sent
+        self._bytes_sent += len(data)
+        self.wire.body(data[:room])
+        if len(data) > room:
+            self._torn(id, room)
+        elif len(data) == room:
+            self._leave_step()
+        return len(data) <= room
 
     def _whole(self, frame: Frame) -> None:
-        self.wire.write(frame.chunked if self.wire.chunks else frame.raw)
+        wire = self.wire
+        if wire.coder is None:
+            wire.write(frame.chunked if wire.chunks else frame.raw)
+        else:
+            wire.body(frame.raw)
+        self._tell(frame)
+
+    def _tell(self, frame: Frame) -> None:
         if self._hub.settings.history_events:
             told = {"id": frame.id, "type": frame.type, "channel": frame.channel, "seq": frame.seq}
             self._record("conn.sent", conn=self.ticket.conn, what="event", **told)
 
-    def _torn(self, frame: Frame, part: bytes) -> None:
-        self.wire.body(part)
-        self._sent("raw", torn=frame.id, bytes=len(part))
+    def _torn(self, id: str, size: int) -> None:
+        """Only a part was sent, of an event if there is an id: the step is over."""
+        self._sent("raw", bytes=size, **({"torn": id} if id else {}))
         self._leave_step()
 
     def _drain(self) -> None:
@@ -359,8 +445,8 @@ class StreamProtocol(asyncio.Protocol):
                     break
                 case Dropped(lost, after, before):
                     told = {"count": lost, "after": after, "before": before}
-                    self.wire.body(frames.control("dropped", told))
-                    self._sent("dropped", **told)
+                    if self._body(frames.control("dropped", told)):
+                        self._sent("dropped", **told)
                 case frame:
                     self._event(frame)
         if lane.needless:

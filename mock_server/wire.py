@@ -1,8 +1,9 @@
-"""One connection's bytes on their way out: head held back or not, chunks or not, paced or not, and its ways to end."""
+"""One connection's bytes on their way out: head held back, coded, chunked, paced or not, and its ways to end."""
 
 import asyncio
 import socket
 import struct
+import zlib
 from collections.abc import Callable
 from typing import Any, Final
 
@@ -15,12 +16,13 @@ PACED_BYTES: Final = 65536
 class Wire:
     """Writes to a transport; `chunks` says whether a body is chunked, `held` is what goes with the next bytes."""
 
-    __slots__ = ("bytes", "chunks", "held", "pacer", "transport")
+    __slots__ = ("bytes", "chunks", "coder", "held", "pacer", "transport")
 
     def __init__(self) -> None:
         self.transport: Any = None
         self.bytes = 0
         self.chunks = False
+        self.coder: Any = None
         self.held = b""
         self.pacer: Pacer | None = None
 
@@ -36,7 +38,16 @@ class Wire:
 
     def body(self, data: bytes) -> None:
         """Write a part of the body, as a chunk of its own if the body has chunks."""
-        self.write(chunk(data) if self.chunks and data else data)
+        self.write(self._framed(data))
+
+    def compress(self) -> None:
+        """From now on the body is coded with gzip (RFC 9110, 8.4.1.3) and flushed with each part."""
+        self.coder = zlib.compressobj(wbits=31)
+
+    def _framed(self, data: bytes) -> bytes:
+        if self.coder is not None and data:
+            data = self.coder.compress(data) + self.coder.flush(zlib.Z_SYNC_FLUSH)
+        return chunk(data) if self.chunks and data else data
 
     def write(self, data: bytes) -> None:
         """Write bytes as they are, behind those held."""
@@ -49,7 +60,7 @@ class Wire:
 
     def hold(self, data: bytes, *, body: bool = False) -> None:
         """Keep bytes for the next write."""
-        self.held += chunk(data) if body and self.chunks else data
+        self.held += self._framed(data) if body else data
 
     def pace(self, seconds: float, size: int, room: Callable[[], None]) -> None:
         """From now on at most `size` bytes every so many seconds; `room` is called after each."""
@@ -69,6 +80,9 @@ class Wire:
 
     def close(self, *, final: bool) -> None:
         """FIN behind what is still to be sent; `final`: the final chunk before it, where there are chunks."""
+        if final and self.coder is not None:
+            rest, self.coder = self.coder.flush(), None
+            self.body(rest)
         self.write(b"0\r\n\r\n" if final and self.chunks else b"")
         self.transport.close()
 

@@ -73,7 +73,7 @@ class Worker:
         background = [asyncio.create_task(self._beat()), asyncio.create_task(self._announce())]
         if self._writer is not None:
             background.append(asyncio.create_task(meters.record_lag(self._writer)))
-        self.mock.record("server.start", epoch=self.mock.hub.epoch, incarnation=self.mock.incarnation)
+        self.mock.start()
         try:
             await asyncio.gather(*(server.serve([one]) for server, one in zip(self._servers, sockets, strict=True)))
         finally:
@@ -115,6 +115,7 @@ class Worker:
             self.mock.record(
                 "conn.end", conn=stream.ticket.conn, by="server", how="crash", reason="crash", bytes=stream.wire.bytes
             )
+            self.mock.effects.gone(stream)
         self.mock.record("server.stop", how="crash")
         os.kill(os.getpid(), signal.SIGKILL)
 

@@ -14,7 +14,7 @@ scenario = Scenario(
     client={**FAST_CLIENT, "poll_every": 0.5, "stream_again": 1.0},
     steps=(
         Rollout(10),
-        *(Open(f"client{number}", user=number) for number in range(8)),
+        Open("client", user=None),
         AwaitOpen(),
         ProbeAll("at 10 %"),
         Burst(2),

@@ -6,7 +6,7 @@ Expected: without a fault (so it is shipped) everything passes; the selftest run
 from harness.scenario import FAST_CLIENT, AwaitOpen, Burst, Scenario, Wait
 
 scenario = Scenario(
-    users=3,
+    users=6,
     rate=8,
     checks=("delivery", "security", "response"),
     steps=(AwaitOpen(2.0), Burst(3, "both"), Wait(0.8), Burst(3, "both"), Wait(1.2)),

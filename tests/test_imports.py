@@ -17,10 +17,10 @@ OURS = ("harness", "mock_server", "scenarios", "reports")
 # From the bottom to the top; a module of the harness that stands in no row is pure.
 PURE, LOWEST, EDGES, PARTIES, RUNNERS, COMMANDS = range(6)
 LAYERS = {
-    LOWEST: ("harness.meters",),
+    LOWEST: ("harness.meters", "harness.tls"),
     EDGES: ("harness.clients", "harness.proxy", "harness.browser", "mock_server", "scenarios", "reports"),
-    PARTIES: ("harness.servers", "harness.crowd", "harness.nemesis", "harness.load"),
-    RUNNERS: ("harness.run", "harness.pool", "harness.pytest_plugin"),
+    PARTIES: ("harness.servers", "harness.probes", "harness.crowd", "harness.nemesis", "harness.load"),
+    RUNNERS: ("harness.run", "harness.pool", "harness.live", "harness.pytest_plugin"),
     COMMANDS: (
         "harness.selftest", "harness.signoff", "harness.cli", "harness.batch", "harness.progress", "harness.doctor",
         "harness.listing", "harness.standalone",
@@ -156,6 +156,6 @@ def test_no_module_imports_itself_through_others():
 
 
 def test_every_name_in_the_table_is_a_module_or_a_room_to_come():
-    to_come = {"harness.browser", "harness.load", "harness.pytest_plugin"}
+    to_come = {"harness.browser", "harness.load", "harness.live", "harness.pytest_plugin"}
     named = {package for packages in LAYERS.values() for package in packages}
     assert {one for one in named if one not in MODULES} <= to_come

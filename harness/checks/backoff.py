@@ -49,8 +49,9 @@ def _of(history: History, life: Life) -> Iterator[_Wait]:
     times = declared.reconnection_times(life, history)
     index: int | None = 0
     for number, one in enumerate(life.attempts):
-        index = _next_index(index, one, stable, first=number == 0)
-        following = life.attempts[number + 1] if number + 1 < len(life.attempts) else None
+        index = _next_index(index, one, stable, first=life.anew(number))
+        returns = number + 1 < len(life.attempts) and not life.anew(number + 1)
+        following = life.attempts[number + 1] if returns else None
         delay, error = _delay(history, one, following)
         if delay is not None and index is not None:
             asked = bool(one.headers.get("retry-after"))

@@ -41,7 +41,8 @@ class Wrong:
 def _by_user(history: History) -> dict[str, list[Attempt]]:
     users: dict[str, list[Attempt]] = defaultdict(list)
     for life in attempts.lives(history).values():
-        users[life.user] += life.attempts
+        if not life.borrows:
+            users[life.user] += life.attempts
     return users
 
 

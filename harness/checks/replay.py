@@ -242,12 +242,12 @@ def _moved(history: History, life: Life, known: set[str], types: frozenset[str])
         end = disturbed(history, one.t_request, one.told_end or history.end)
         own = {one.header or "", ""}
         for record in one.seen:
-            if scripted(history, record.t) or record.t > end:
-                break
+            judging = record.t <= end and not scripted(history, record.t)
             control = record.kind == "sub.event" and record["type"] in types and record.get("channel") is None
-            judged += control or record.kind in ("sub.comment", "sub.id") or int(record.get("comments") or 0)
+            frames = control or record.kind in ("sub.comment", "sub.id") or int(record.get("comments") or 0)
+            judged += frames if judging else 0
             id = str(record.get("id") or "")
-            if (control or record.kind == "sub.id") and id not in known | own | {last}:
+            if judging and (control or record.kind == "sub.id") and id not in known | own | {last}:
                 wrong.append(
                     f"{life.sub}: {record.get('type', 'a block without data')} set id {id!r} at {record.t:.6f}"
                 )

@@ -1,5 +1,7 @@
 """Sharing: that the subscribers of one user which share a connection really have only one."""
 
+from itertools import pairwise
+
 from harness import declared
 from harness.check import Finding, check, failed, passed, skipped
 from harness.history import History
@@ -22,7 +24,7 @@ def one_connection(history: History) -> Finding:
     wrong = [
         f"user {user}: {later} was accepted at {t:.6f} while {earlier} was open"
         for user, of_user in streams.items()
-        for (earlier, _, end), (later, t, later_end) in zip(of_user, of_user[1:], strict=False)
+        for (earlier, _, end), (later, t, later_end) in pairwise(of_user)
         if min(end, later_end) - t > within + allowance(history, t, min(end, later_end))
     ]
     expected, judged = "one open stream per user", sum(map(len, streams.values()))

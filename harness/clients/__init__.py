@@ -17,10 +17,11 @@ saw.  Only `opened` and `event` are needed; whatever else a client can tell make
 import random
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from pathlib import Path
+from typing import Any, Literal, Protocol
 
 from harness import testevent
-from harness.history import Writer, redact_headers
+from harness.history import Writer, redact_headers, redact_url
 
 LONGEST_TEXT = 512
 
@@ -30,8 +31,12 @@ class Session:
     """One subscriber as its client sees it.
 
     `headers` carry the token; `options` are the scenario's for this client (seconds as float); `fresh_token` gives
-    headers with a new token where the target has one; `rng` is seeded by the run.  A client that knows better than
-    this moment when a thing happened sets `at` (monotonic seconds) before it tells of it.
+    headers with a new token where the target has one; `rng` is seeded by the run; `ca_file` has the certificates to
+    trust in place of the system's; `polling_url`, where the target and
+    the scenario have one, answers `?after=ID` with the events after an id, for a client that declares `polling`: every
+    `poll_every` seconds, and the stream is tried again after `stream_again` seconds (both are options); `peers` is
+    where the sessions of one process that share a connection (option `shared`) find each other, by user.  A client that
+    knows better than this moment when a thing happened sets `at` (monotonic seconds) before it tells of it.
     """
 
     sub: str
@@ -40,11 +45,15 @@ class Session:
     headers: Mapping[str, str]
     writer: Writer
     options: Mapping[str, Any] = field(default_factory=dict)
+    polling_url: str | None = None
+    ca_file: Path | None = None
     fresh_token: Callable[[], Awaitable[Mapping[str, str]]] | None = None
     rng: random.Random = field(default_factory=random.Random)
+    peers: dict[str, Any] = field(default_factory=dict)
     at: float | None = None
     number: int = -1
     is_open: bool = False
+    polling: bool = False
     sentinels: set[str] = field(default_factory=set)
 
     def attempt(self, last_event_id: str | None = None) -> None:
@@ -60,19 +69,25 @@ class Session:
         """The stream is announced as open."""
         if self.number < 0:
             self.number = 0
-        self.is_open = True
+        self.is_open, self.polling = True, False
         self._record("open")
 
-    def event(self, *, id: str, type: str, data: str) -> None:
+    def polled(self, status: int | None, events: int = 0) -> None:
+        """A poll in place of the stream was answered (None: it was not) with so many events, which are told next."""
+        self.polling = status == 200
+        self._record("poll", status=status, events=events)
+
+    def event(self, *, id: str, type: str, data: str, via: Literal["stream", "poll"] = "stream") -> None:
         """An event was dispatched."""
         told = testevent.read(data)
+        way = {} if via == "stream" else {"via": via}
         if told is None:
-            self._record("event", id=id, type=type, data=data[:LONGEST_TEXT], size=len(data))
+            self._record("event", id=id, type=type, data=data[:LONGEST_TEXT], size=len(data), **way)
         else:
             self._record(
                 "event", id=id, type=type, channel=told.channel, owner=told.owner, epoch=told.epoch,
                 seq=told.seq, at=told.at, intact=told.intact, digest=told.digest,
-                **({"body": told.body} if len(data) <= LONGEST_TEXT * 4 else {"size": len(data)}),
+                **({"body": told.body} if len(data) <= LONGEST_TEXT * 4 else {"size": len(data)}), **way,
             )  # fmt: skip
             if type == "sentinel" and told.intact:
                 self.sentinels.add(told.digest)
@@ -93,19 +108,23 @@ class Session:
 
     def error(self, reason: str) -> None:
         """The error signal that a user of this client would get."""
-        self._record("error", reason=reason[:LONGEST_TEXT])
+        self._record("error", reason=self._plain(reason))
 
     def ended(self, reason: str, **counts: int) -> None:
         """A connection ended; `counts` may carry bytes, torn (bytes of an unfinished block), invalid_utf8."""
         self.is_open = False
-        self._record("end", reason=reason[:LONGEST_TEXT], **counts)
+        self._record("end", reason=self._plain(reason), **counts)
 
     def waiting(self, delay: float, reason: str) -> None:
         """The next attempt will be made after `delay` seconds."""
-        self._record("wait", delay=delay, reason=reason[:LONGEST_TEXT])
+        self._record("wait", delay=delay, reason=self._plain(reason))
 
     def state(self, state: str, reason: str = "") -> None:
-        self._record("state", state=state, reason=reason[:LONGEST_TEXT])
+        self._record("state", state=state, reason=self._plain(reason))
+
+    def _plain(self, reason: str) -> str:
+        """A reason without tokens: an exception's text may carry the URL, and that a token."""
+        return redact_url(reason, self.user)[:LONGEST_TEXT]
 
     def _record(self, what: str, **data: Any) -> None:
         if what in (

@@ -7,12 +7,14 @@ import asyncio
 import re
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Final
 
-from harness.clients import Session
-from harness.clients.reference import CAPABILITIES, Driver, options_of
-from harness.eventstream import Decoder, Item
-from harness.subscriber import Dispatch, Options, Output, Subscriber
+from harness.clients import Session, polling
+from harness.clients.polling import Resume
+from harness.clients.reference import CAPABILITIES, Driver, alone, new_client, options_of, streaming
+from harness.eventstream import Decoder, Event, Item
+from harness.subscriber import Dispatch, Error, Heard, Options, Output, Subscriber
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +97,43 @@ class _ReconnectsAfter204(Subscriber):
         return self._lose(now, "status 204") if status == 204 else super()._on_status(now, status, headers)  # type: ignore[arg-type]
 
 
+class _HidesErrors(Subscriber):
+    """Tells of its first loss alone."""
+
+    __slots__ = ()
+
+    def _lose(self, now: float, reason: str, *, floor: float = 0.0, ours: bool = True) -> list[Output]:
+        first = self.attempts == 1
+        outputs = super()._lose(now, reason, floor=floor, ours=ours)
+        return [one for one in outputs if first or not isinstance(one, Error)]
+
+
+class _DispatchesEmpty(Subscriber):
+    """Takes a heartbeat for an event."""
+
+    __slots__ = ()
+
+    def received(self, now: float, data: bytes) -> list[Output]:
+        empty = Dispatch(Event("message", "", self.last_event_id))
+        outputs = super().received(now, data)
+        return [*outputs, *(empty for one in outputs if isinstance(one, Heard))]
+
+
+async def _no_polling_fallback(session: Session) -> None:
+    await streaming(session)(Resume())
+
+
+async def _keeps_cached_state(session: Session) -> None:
+    stream, cached = streaming(session), Resume()
+
+    async def stale(resume: Resume) -> Resume:
+        nonlocal cached
+        cached = await stream(cached if cached.last_event_id else resume)
+        return cached
+
+    await polling.subscribe(session, stale, partial(new_client, session.ca_file))
+
+
 async def _never_closes_sockets(session: Session) -> None:
     driver = Driver(session, Subscriber(options_of(session), rng=session.rng))
     running = asyncio.create_task(driver.run(), name="leaked stream")
@@ -128,6 +167,11 @@ no_backoff = _machine(_NoBackoff)
 no_jitter = _machine(Subscriber, lambda options: replace(options, jitter=False))
 ignores_retry = _machine(_IgnoresRetry)
 reconnects_after_204 = _machine(_ReconnectsAfter204)
+hides_errors = _machine(_HidesErrors)
+dispatches_empty = _machine(_DispatchesEmpty)
+no_polling_fallback = Bad(_no_polling_fallback)
+keeps_cached_state = Bad(_keeps_cached_state)
 ignores_silence = _machine(Subscriber, lambda options: replace(options, heartbeat_deadline=None))
 never_closes_sockets = Bad(_never_closes_sockets)
 goes_on_after_close = Bad(_goes_on_after_close)
+opens_one_each = Bad(alone)

@@ -3,6 +3,7 @@
 import httpx
 import httpx_sse
 
+from harness import tls
 from harness.clients import Session
 
 CAPABILITIES: frozenset[str] = frozenset()
@@ -11,9 +12,10 @@ CAPABILITIES: frozenset[str] = frozenset()
 async def subscribe(session: Session) -> None:
     """Read one stream to its end."""
     session.attempt()
+    trusted = tls.context(session.ca_file)
     try:
         async with (
-            httpx.AsyncClient(timeout=None, trust_env=False) as http,  # noqa: S113 - a stream has no read timeout
+            httpx.AsyncClient(verify=trusted, timeout=None, trust_env=False) as http,  # noqa: S113 - a stream has no read timeout
             httpx_sse.aconnect_sse(http, "GET", session.url, headers=dict(session.headers)) as source,
         ):
             session.response(source.response.status_code, source.response.headers)

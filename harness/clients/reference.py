@@ -7,15 +7,17 @@ a transport is there always makes the machine drop it, so cutting a read short l
 
 import asyncio
 import contextlib
-import functools
-import ssl
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field, fields
+from functools import partial
+from pathlib import Path
 from typing import Final, TypeAlias
 
 import httpx
 
-from harness.clients import Session
+from harness import tls
+from harness.clients import Session, polling, sharing
+from harness.clients.polling import Resume, Stream
 from harness.subscriber import (
     CAPABILITIES as BY_POLICY,
 )  # fmt: skip
@@ -41,15 +43,35 @@ from harness.subscriber import (
     Withheld,
 )
 
-CAPABILITIES = BY_POLICY["resilient"] | {"configurable"}
+CAPABILITIES = BY_POLICY["resilient"] | {"configurable", "polling", "shared"}
 
 Heads: TypeAlias = AsyncIterator[httpx.Response | bytes]
 KNOWN: Final = frozenset(one.name for one in fields(Options))
 
 
 async def subscribe(session: Session) -> None:
-    """One subscriber, until it fails for good or is cancelled."""
-    await Driver(session, Subscriber(options_of(session), rng=session.rng)).run()
+    """One subscriber, until it fails for good or is cancelled; polling takes over where streaming is not to be had."""
+    if session.options.get("shared"):
+        await sharing.subscribe(session, alone)
+    else:
+        await alone(session)
+
+
+async def alone(session: Session) -> None:
+    """One subscriber with a connection of its own."""
+    await polling.subscribe(session, streaming(session), partial(new_client, session.ca_file))
+
+
+def streaming(session: Session) -> Stream:
+    """How one subscriber after the other streams: each until it has failed for good."""
+
+    async def stream(resume: Resume) -> Resume:
+        machine = Subscriber(options_of(session), rng=session.rng, last_event_id=resume.last_event_id)
+        machine.reconnection_time = resume.reconnection_time or machine.reconnection_time
+        await Driver(session, machine).run()
+        return Resume(machine.last_event_id, machine.reconnection_time)
+
+    return stream
 
 
 def options_of(session: Session) -> Options:
@@ -70,7 +92,7 @@ class Driver:
     async def run(self) -> None:
         self.headers = self.session.headers
         async with contextlib.AsyncExitStack() as stack:
-            http = await stack.enter_async_context(new_client())
+            http = await stack.enter_async_context(new_client(self.session.ca_file))
             stack.push_async_callback(self._closed)
             outputs = self.machine.start(self._now())
             while await self._carry_out(outputs, http):
@@ -184,18 +206,12 @@ class Driver:
                 pass
 
 
-def new_client() -> httpx.AsyncClient:
+def new_client(ca_file: Path | None = None) -> httpx.AsyncClient:
     """A client for streams: no read timeout, redirects followed as a browser does, nothing from the environment."""
-    transport = httpx.AsyncHTTPTransport(verify=_tls())
+    transport = httpx.AsyncHTTPTransport(verify=tls.context(ca_file))
     return httpx.AsyncClient(
         transport=transport, timeout=None, follow_redirects=True, max_redirects=20, trust_env=False  # noqa: S113
     )  # fmt: skip
-
-
-@functools.cache
-def _tls() -> ssl.SSLContext:
-    # It costs 18 ms of CPU, so all clients of a process share it.
-    return httpx.create_ssl_context()
 
 
 async def _transport(http: httpx.AsyncClient, url: str, headers: Mapping[bytes, bytes]) -> Heads:

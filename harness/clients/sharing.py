@@ -9,10 +9,14 @@ share one EventSource.  A member that joins an open connection is open at once, 
 import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
+from typing import Final, Literal
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 from harness.clients import Session
+
+# What a connection takes over from the member that opens it; the rest of a session is what happened to it.
+GIVEN: Final = frozenset(one.name for one in fields(Session)) - {"at", "number", "is_open", "polling", "sentinels"}
 
 Connect = Callable[[Session], Awaitable[None]]
 
@@ -47,10 +51,8 @@ async def subscribe(session: Session, connect: Connect) -> None:
 
 async def _run(shared: Shared, first: Session, connect: Connect) -> None:
     name = _name(first)
-    line = Line(
-        sub=name, user=first.user, url=_renamed(first.url, name), headers=first.headers, writer=first.writer,
-        options=first.options, fresh_token=first.fresh_token, rng=first.rng, shared=shared,
-    )  # fmt: skip
+    given = {one: getattr(first, one) for one in GIVEN}
+    line = Line(**{**given, "sub": name, "url": _renamed(first.url, name)}, shared=shared)
     first.writer.write("sub.start", sub=name, user=first.user, options=dict(first.options), shared=True)
     try:
         await connect(line)
@@ -93,9 +95,9 @@ class Line(Session):
         self.shared.is_open = True
         self._each(_reopened)
 
-    def event(self, *, id: str, type: str, data: str) -> None:
-        Session.event(self, id=id, type=type, data=data)
-        self._each(lambda member: member.event(id=id, type=type, data=data))
+    def event(self, *, id: str, type: str, data: str, via: Literal["stream", "poll"] = "stream") -> None:
+        Session.event(self, id=id, type=type, data=data, via=via)
+        self._each(lambda member: member.event(id=id, type=type, data=data, via=via))
 
     def error(self, reason: str) -> None:
         Session.error(self, reason)

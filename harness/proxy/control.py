@@ -13,7 +13,7 @@ import shutil
 import socket
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, Literal
@@ -28,6 +28,7 @@ Kind = Literal["embedded", "binary", "url"]
 
 ANSWER_WITHIN: Final = 10.0
 START_WITHIN: Final = 10.0
+PROGRAM: Final = "toxiproxy-server"
 INSTALL: Final = "go install github.com/Shopify/toxiproxy/v2/cmd/server@v2.12.0"
 
 
@@ -76,14 +77,20 @@ class Proxy:
 
 @dataclass(slots=True, eq=False)
 class Network:
-    """One Toxiproxy server. `version` is "embedded" or what the real one says."""
+    """One Toxiproxy server. `version` is "embedded" or what the real one says; `place` is its path or address."""
 
     kind: Kind
     api: Any
     process: asyncio.subprocess.Process | None = None
     reserved: socket.socket | None = None
     version: str = ""
+    place: str = ""
     proxies: list[Proxy] = field(default_factory=list)
+
+    @property
+    def described(self) -> str:
+        """Which server this is, for a report."""
+        return "embedded" if self.kind == "embedded" else f"Toxiproxy {self.version} ({self.place})"
 
     async def proxy(self, name: str, upstream: str) -> Proxy:
         """A proxy on an ephemeral loopback port to `upstream` ("host:port"); created disabled, then enabled."""
@@ -127,13 +134,13 @@ class Network:
 
 
 async def start_network(kind: Kind | None = None, history: Path | None = None) -> Network:
-    """A Toxiproxy server: the embedded one, the binary `TOXIPROXY_SERVER`, or the one at `TOXIPROXY_URL`.
+    """A Toxiproxy server: the one at `TOXIPROXY_URL`, the binary `TOXIPROXY_SERVER` or on PATH, or the embedded one.
 
-    Without `kind` the environment decides: the URL if it is set, else the binary, else embedded. Only the embedded one
-    writes `history`. Raises HarnessError if it does not start or answer.
+    Without `kind` the environment decides (`chosen`). Only the embedded one writes `history`. Raises HarnessError if it
+    does not start or answer.
     """
     api = _consumer()
-    match kind or _chosen():
+    match kind or chosen(os.environ):
         case "embedded":
             network = await _embedded(api, history)
         case "binary":
@@ -162,10 +169,13 @@ def attributes(toxic: Toxic) -> dict[str, int]:
         raise HarnessError(f"{exc}; mend the toxic {toxic.name}") from exc
 
 
-def _chosen() -> Kind:
-    if os.environ.get("TOXIPROXY_URL"):
+def chosen(environ: Mapping[str, str], which: Callable[[str], str | None] = shutil.which) -> Kind:
+    """Which server the environment asks for: TOXIPROXY_URL, else TOXIPROXY_SERVER ("embedded", or a binary), else a
+    binary on PATH, else the embedded one."""
+    if environ.get("TOXIPROXY_URL"):
         return "url"
-    return "binary" if os.environ.get("TOXIPROXY_SERVER") else "embedded"
+    named = environ.get("TOXIPROXY_SERVER") or which(PROGRAM)
+    return "binary" if named and named != "embedded" else "embedded"
 
 
 def _consumer() -> Any:
@@ -191,25 +201,28 @@ async def _embedded(api: Any, history: Path | None) -> Network:
     except (TimeoutError, ValueError) as exc:
         await _end(process)
         raise HarnessError("the embedded proxy did not start; try `python -m harness.proxy` and read why") from exc
+    except BaseException:
+        await _end(process)
+        raise
     return Network("embedded", api, process)
 
 
 async def _binary(api: Any) -> Network:
-    named = os.environ.get("TOXIPROXY_SERVER") or shutil.which("toxiproxy-server")
+    named = os.environ.get("TOXIPROXY_SERVER") or shutil.which(PROGRAM)
     if not named:
         raise HarnessError(f"there is no Toxiproxy server; set TOXIPROXY_SERVER to its path after `{INSTALL}`")
+    found = shutil.which(named)
+    if found is None:
+        raise HarnessError(f"TOXIPROXY_SERVER {named} does not start (no such program); install it: {INSTALL}")
     reserved = bound("127.0.0.1", 0)
     api.port = reserved.getsockname()[1]
-    quiet = asyncio.subprocess.DEVNULL
-    try:
-        process = await asyncio.create_subprocess_exec(
-            named, "-host", "127.0.0.1", "-port", str(api.port),
-            stdin=quiet, stdout=quiet, stderr=quiet, start_new_session=True,
-        )  # fmt: skip
-    except OSError as exc:
-        reserved.close()
-        raise HarnessError(f"TOXIPROXY_SERVER {named} does not start ({exc.strerror}); install it: {INSTALL}") from exc
-    return Network("binary", api, process, reserved)
+    # The watcher ends it with us, however we end.
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-P", "-m", "harness.proxy.watch", found, "-host", "127.0.0.1", "-port", str(api.port),
+        stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.DEVNULL,
+        start_new_session=True,
+    )  # fmt: skip
+    return Network("binary", api, process, reserved, place=found)
 
 
 def _url(api: Any) -> Network:
@@ -222,7 +235,7 @@ def _url(api: Any) -> Network:
     if host not in ("127.0.0.1", "localhost"):
         raise HarnessError(f"TOXIPROXY_URL {url!r} is not http://127.0.0.1:PORT; run Toxiproxy on this machine")
     api.host, api.port = host, port
-    return Network("url", api)
+    return Network("url", api, place=f"{host}:{port}")
 
 
 async def _answers(network: Network) -> str:

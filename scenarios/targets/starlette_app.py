@@ -37,7 +37,8 @@ async def events(user: str, seen: int | None) -> AsyncIterator[dict[str, str]]:
                 yield {"id": f"{EPOCH}-{number}", "event": kind, "data": data}
             seen = max(seen, number)
         async with CHANGED:
-            await CHANGED.wait_for(lambda seen=seen: latest() > seen)
+            while latest() == seen:
+                await CHANGED.wait()
 
 
 async def stream(request: Request) -> Response:

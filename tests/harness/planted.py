@@ -129,6 +129,21 @@ def _left_behind(**counts: int) -> Change:
     return change
 
 
+def _silent_losses(records: list[Record]) -> list[Record]:
+    """One subscriber never says that it lost its connection; another does."""
+    return [one for one in records if not (one.kind == "sub.error" and one["sub"] == "u0-0")] + [
+        Record(records[-1].t, "sub.error", {"sub": "another", "attempt": 0, "reason": "end of stream"})
+    ]
+
+
+def _empty_event(records: list[Record]) -> list[Record]:
+    """A heartbeat is dispatched as an event without data."""
+    at = next(i for i, one in enumerate(records) if one.kind == "sub.event")
+    sub = records[at]["sub"]
+    ghost = Record(records[at].t, "sub.event", {"sub": sub, "attempt": 0, "id": "", "type": "message", "data": ""})
+    return [*records[: at + 1], ghost, *records[at + 1 :]]
+
+
 # check -> how to make it FAIL; a check that is not here fails the test of the table
 PLANTS: dict[str, Plant] = {
     "cleanup.client_sockets": Plant("churn", ("never-closes-sockets",)),
@@ -143,9 +158,12 @@ PLANTS: dict[str, Plant] = {
     "delivery.nothing_lost": Plant("drop_fin", ("ignores-last-event-id",)),
     "delivery.nothing_twice": Plant("drop_fin", ("replays-twice",)),
     "delivery.untorn": Plant("cut_inside_event", ("dispatches-at-eof",)),
+    "flag.binomial": Plant("rollout", ("flag-wrong-share",)),
     "flag.gates": Plant("kill_switch", change=_gate_open),
     "flag.kill_switch": Plant("kill_switch", ("ignores-kill-switch",)),
+    "flag.monotone": Plant("rollout", ("flag-not-monotone",)),
     "flag.no_client_loop": Plant("kill_switch", change=_flag_loop),
+    "flag.sticky": Plant("rollout", ("flag-not-sticky",)),
     "heartbeat.cadence": Plant("steady", ("no-heartbeat",)),
     "heartbeat.deadline": Plant("silent_stall", ("ignores-silence",)),
     "heartbeat.no_id": Plant("steady", ("heartbeat-with-id",)),
@@ -169,11 +187,18 @@ PLANTS: dict[str, Plant] = {
     "response.not_cached": Plant("steady", ("cacheable",)),
     "response.prompt": Plant("steady", change=_late_head),
     "response.stream_head": Plant("steady", ("wrong-content-type",)),
+    "rest.same_bytes": Plant("rollout", ("rest-twin-differs",)),
+    "rollback.error_rate": Plant("rollback", ("errors-after-rollback",)),
+    "rollback.falls_back": Plant("rollback", ("no-polling-fallback",)),
+    "rollback.state_cleared": Plant("rollback", ("keeps-cached-state",)),
     "schema.valid": Plant("steady", ("breaks-schema",)),
     "security.framing": Plant("steady", ("nul-in-id",)),
     "security.own_events": Plant("isolation", ("leaks-to-other-user",)),
     "security.token_expiry": Plant("token_expiry", ("accepts-expired-token",)),
     "security.token_required": Plant("token_required", ("accepts-no-token",)),
+    "signals.error": Plant("drop_fin", change=_silent_losses),
+    "signals.no_empty_event": Plant("steady", change=_empty_event),
+    "sharing.one_connection": Plant("shared_connection", ("opens-one-each",)),
 }
 
 

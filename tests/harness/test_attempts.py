@@ -123,3 +123,13 @@ def test_the_reconnection_time_is_what_the_client_read_or_else_what_the_server_s
     ]  # fmt: skip
     history = planted.history(sent, client={"options": {"reconnection_time": 3}})
     assert declared.reconnection_times(attempts.lives(history)["s"], history) == [0.3, 0.3]
+
+
+def test_polls_belong_to_no_attempt_and_what_follows_them_is_a_new_subscription():
+    one = life(
+        sub(1, "attempt", attempt=0, last_event_id=None), sub(2, "poll", status=200, events=1),
+        sub(2, "event", attempt=0, id="7", type="m", via="poll"), sub(3, "attempt", attempt=1, last_event_id="7"),
+        sub(4, "attempt", attempt=2, last_event_id="7"),
+    )  # fmt: skip
+    assert [one.anew(number) for number in range(3)] == [True, True, False]
+    assert (len(one.polls), [record["id"] for record in one.polled], one.attempts[0].seen) == (1, ["7"], [])

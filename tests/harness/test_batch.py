@@ -68,23 +68,30 @@ def test_whose_run_it_is():
 
 def test_a_new_folder_each_time(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    first, second = batch.new_folder(None, now=0.0), batch.new_folder(None, now=0.0)
+    config = configured(tmp_path)
+    first, second = batch.new_folder(config, now=0.0), batch.new_folder(config, now=0.0)
     assert first != second
-    assert first.parent == second.parent == batch.RUNS
+    assert first.parent == second.parent == config.results
     assert list(first.iterdir()) == []
 
 
+def test_a_default_of_the_project_is_where_folders_are_made(tmp_path):
+    config = load_config({}, environ={"SSE_HARNESS_OUT": str(tmp_path / "all")}, folder=tmp_path)
+    assert batch.new_folder(config, now=0.0).parent == tmp_path / "all"
+
+
 def test_a_folder_that_holds_a_run_is_refused(tmp_path):
-    assert batch.new_folder(tmp_path / "out") == batch.new_folder(tmp_path / "out")
+    config = configured(tmp_path, out=str(tmp_path / "out"))
+    assert batch.new_folder(config, now=0.0) == batch.new_folder(config, now=0.0) == tmp_path / "out"
     (tmp_path / "out" / "steady" / "parts").mkdir(parents=True)
     with pytest.raises(HarnessError, match=r"holds a run already; give a new one with --out"):
-        batch.new_folder(tmp_path / "out")
+        batch.new_folder(config, now=0.0)
 
 
 def test_a_folder_that_cannot_be_written_is_one_sentence(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(HarnessError) as caught:
-        batch.new_folder(tmp_path / "file" / "out")
+        batch.new_folder(configured(tmp_path, out=str(tmp_path / "file" / "out")), now=0.0)
     assert str(caught.value) == (
         f"folder {tmp_path / 'file' / 'out'} cannot be written (Not a directory); give another one with --out"
     )

@@ -94,6 +94,8 @@ def test_what_comes_later_says_so(capsys, name):
         (["judge", "no"], "there is no run no; give the folder of a run or its history.jsonl"),
         (["judge", "policy.toml"], "policy.toml line 2 is no record; give a history.jsonl of a run"),
         (["token", "alice"], "no mock server of yours is running; start `sse-harness mock` or set SSE_MOCK_SECRET"),
+        (["where", "load/stedy"], "there is no file 'load/stedy' in scenarios/; did you mean load/steady?"),
+        (["where", "nope"], "there is no file 'nope' in scenarios/; known: "),
         (["mock", "--fault", "fog"], "there is no fault 'fog'; known: "),
     ],
 )
@@ -103,6 +105,15 @@ def test_a_fault_of_the_user_is_one_sentence_and_exit_2(capsys, argv, sentence):
     code, out, [line] = said(capsys, *argv)
     assert (code, out) == (2, [])
     assert line == f"sse-harness: {sentence}" or (sentence.endswith(": ") and sentence in line)
+
+
+@pytest.mark.parametrize("name", ["load/steady", "targets/starlette_app", "steady"])
+def test_where_prints_the_path_of_a_file(capsys, name):
+    code, [path], _ = said(capsys, "where", name)
+    assert code == 0
+    assert Path(path).is_absolute()
+    assert Path(path).parts[-len(name.split("/")) :] == (*name.split("/")[:-1], name.split("/")[-1] + ".py")
+    assert Path(path).is_file()
 
 
 @pytest.mark.parametrize(
@@ -188,7 +199,8 @@ def test_settings_of_the_users_project_are_followed(capsys, fake_runs):
     Path("pyproject.toml").write_text('[tool.sse-harness]\nscenarios = ["own"]\nout = "there"\n')
     code, out, _ = said(capsys, "run", "dies")
     assert code == 3
-    assert out[-1] == f"report: {Path.cwd() / 'there' / 'report.html'}"
+    [report] = (Path.cwd() / "there").glob("*/report.html")
+    assert out[-1] == f"report: {report}"
 
 
 @pytest.mark.parametrize(

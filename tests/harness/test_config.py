@@ -16,6 +16,8 @@ def project(folder, text):
 def test_defaults(tmp_path):
     config = configured(project(tmp_path, ""))
     assert (config.target, config.client, config.out, config.jobs) == (None, "reference", None, 8)
+    assert config.results.as_posix() == "reports/runs"
+    assert configured(tmp_path, out="here").out.as_posix() == "here"
     assert config.folders == {"scenarios": (), "clients": (), "checks": (), "reports": ()}
     assert {value.origin for value in config.values.values()} == {"default"}
     assert set(DEFAULTS) == set(FIELDS)
@@ -27,7 +29,7 @@ def test_option_before_environment_before_project_before_default(tmp_path):
     config = configured(tmp_path, environ, client="of_option")
     assert config.client == "of_option"
     assert config.jobs == 3
-    assert config.out == tmp_path / "results"
+    assert (config.out, config.results) == (None, tmp_path / "results")
     assert config.target is None
     origins = {name: config.values[name].origin for name in ("client", "jobs", "out", "target")}
     assert origins == {

@@ -43,7 +43,7 @@ def test_every_value_and_where_it_came_from(tmp_path):
     assert told["client"].found == "mine (SSE_HARNESS_CLIENT in the environment)"
     assert told["jobs"].found == f"3 ([tool.sse-harness] in {tmp_path / 'pyproject.toml'})"
     assert told["checks"].found == "a, b (SSE_HARNESS_CHECKS in the environment)"
-    assert told["out"].found == "none (default)"
+    assert told["out"].found == "reports/runs (default)"
     assert told["SSE_HARNESS_JOB"].state == "warning"
 
 

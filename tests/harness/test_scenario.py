@@ -20,7 +20,8 @@ def test_a_scenario_needs_only_its_checks_and_keeps_the_fast_pace():
 @pytest.mark.parametrize("step", [kind for kind in get_args(Step) if kind not in (Burst, Network, Open)])
 def test_every_step_is_frozen(step):
     needed = {"StreamFault": ("rst",), "Drop": ("fin",), "Restart": ("crash",), "Flag": (True,), "Churn": (3,)}
-    made = step(*needed.get(step.__name__, ("x",) if step.__name__ in ("Probe", "Meter") else ()))
+    needed |= dict.fromkeys(("Probe", "ProbeAll", "ProbeRest", "Meter"), ("x",)) | {"Rollout": (10,)}
+    made = step(*needed.get(step.__name__, ()))
     with pytest.raises(FrozenInstanceError):
         setattr(made, next(iter(fields(made))).name, 1)
 

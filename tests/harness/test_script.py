@@ -9,6 +9,7 @@ from harness.script import (
     GOOD,
     Close,
     Finish,
+    Redirect,
     Reset,
     Respond,
     Send,
@@ -30,6 +31,14 @@ steps = st.one_of(
         framing=st.sampled_from([None, "chunked", "length", "close"]),
         length=st.none() | st.integers(0, 99),
         http=st.sampled_from(["1.1", "1.0"]),
+        but=st.lists(st.tuples(st.text("ab-", min_size=1), st.none() | st.text("xyé "))).map(tuple),
+        coding=st.sampled_from([None, "gzip"]),
+    ),
+    st.builds(
+        Redirect,
+        status=st.integers(300, 399),
+        to=st.sampled_from(["absolute", "path", "missing"]),
+        hops=st.none() | st.integers(0, 99),
     ),
     st.builds(Send, st.binary(), st.booleans()),
     st.builds(Wait, st.floats(0, 1000, allow_nan=False)),
@@ -45,6 +54,10 @@ steps = st.one_of(
         reorder=every,
         dribble=seconds,
         buffer=seconds,
+        insert=st.binary(),
+        insert_after=st.integers(0, 99),
+        insert_fill=st.none() | st.integers(0, 99),
+        line_ends=st.sampled_from([None, "cr", "mixed"]),
     ),
 )
 
@@ -77,7 +90,10 @@ def test_which_scripts_need_the_real_stream():
     [
         ("respond", "a script is a list of steps; give a JSON array of objects"),
         (None, "a script is a list of steps; give a JSON array of objects"),
-        ([{"step": "dance"}], "step 0 of the script has no known name in `step`; known: respond, send, wait, "),
+        (
+            [{"step": "dance"}],
+            "step 0 of the script has no known name in `step`; known: respond, redirect, send, wait, ",
+        ),
         ([{"step": "wait"}], "step 0 of the script (wait) lacks a field"),
         ([{"step": "finish", "now": 1}], "step 0 of the script (finish) does not know now; known: nothing"),
         ([{"step": "wait", "seconds": None}], "seconds of step 0 of the script (wait) is in seconds, 0 to 86400"),

@@ -64,7 +64,7 @@ def test_a_port_that_is_taken_is_one_sentence(tmp_path):
         port = taken.getsockname()[1]
         for ports in ({"port": port, "control_port": 0}, {"port": 0, "control_port": port}):
             with pytest.raises(HarnessError, match=rf"{port} on 127.0.0.1 cannot be used .*; choose another one"):
-                standalone.serve({}, **ports, faults=(), say=print, folder=tmp_path)
+                standalone.serve({}, **ports, say=print, folder=tmp_path)
 
 
 @pytest.fixture

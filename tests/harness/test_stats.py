@@ -80,6 +80,22 @@ def test_three_thousand_good_ones_are_needed_for_one_in_a_thousand():
     assert stats.upper_rate(0, 2995) < 1e-3 < stats.upper_rate(0, 2990)
 
 
+@pytest.mark.parametrize("n", [1, 5, 50, 200])
+@pytest.mark.parametrize("p", [0.1, 0.5, 0.9])
+def test_binomial_band_is_scipys(n, p):
+    assert stats.binomial_band(n, p) == scipy_stats.binom.interval(0.999, n, p)
+
+
+@pytest.mark.parametrize(
+    ("count", "time", "before", "time_before"), [(3, 4.0, 0, 8.0), (40, 4.0, 60, 8.0), (9, 1, 2, 9)]
+)
+def test_rate_excess_is_the_conditional_test_of_two_poisson_rates(count, time, before, time_before):
+    share = time / (time + time_before)
+    exact = scipy_stats.binomtest(count, count + before, share, alternative="greater").pvalue
+    assert stats.rate_excess(count, time, before, time_before) == pytest.approx(exact)
+    assert stats.rate_excess(0, time, before, time_before) == 1.0
+
+
 @pytest.mark.parametrize("value, text", [(0.0, 0.0), (inf, inf), (123456.0, 123000.0), (0.0012345, 0.00123)])
 def test_rounded(value, text):
     assert stats.rounded(value) == text

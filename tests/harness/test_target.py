@@ -42,6 +42,14 @@ def test_a_whole_target_file(load, tmp_path):
     assert target.capabilities == {"auth", "mint", "publish", "restart", "limit", "replay", "heartbeat"}
 
 
+def test_a_roll_out_needs_a_hook_and_the_rest_twins(load):
+    twins = '[rest]\nevents = "http://127.0.0.1:8000/e"\ndashboard = "http://127.0.0.1:8000/d"\n'
+    target = load(URL + twins + '[hooks]\nrollout = "flag set {percent}"')
+    assert target.rest == {"events": "http://127.0.0.1:8000/e", "dashboard": "http://127.0.0.1:8000/d"}
+    assert {"rollout", "rest"} <= target.capabilities
+    assert "rest" not in load(URL + '[rest]\nevents = "http://127.0.0.1:8000/e"').capabilities
+
+
 def test_the_least_target_file(load):
     target = load(URL)
     assert target.name == "target"

@@ -211,3 +211,66 @@ def test_a_page_of_another_origin_may_read_only_if_it_is_listed(start_mock):
     assert "access-control-allow-origin" not in mock.stream(headers={"Origin": "http://evil.test"}).head
     preflight = {"Origin": "http://page.test", "Access-Control-Request-Method": "GET"}
     assert mock.request(method="OPTIONS", token=None, headers=preflight).status == 200
+
+
+LOOPBACK = ["http://localhost:5173", "http://127.0.0.1:8000", "https://127.1.2.3", "http://[::1]:3000"]
+
+
+@pytest.mark.parametrize("origin", LOOPBACK)
+@pytest.mark.parametrize("path", ["/api/stream/events", "/api/dashboard"])
+def test_a_page_of_this_machine_may_read_and_send_its_cookie(mock, origin, path):
+    raw = mock.request(path, headers={"Origin": origin})
+    assert (raw.status, raw.head["access-control-allow-origin"]) == (200, origin)
+    assert raw.head["access-control-allow-credentials"] == "true"
+    assert "Origin" in raw.head["vary"]
+
+
+@pytest.mark.parametrize(
+    "origin", ["null", "http://localhost.evil.test", "http://127.0.0.1.evil.test:80", "file://localhost", "http://page.test"]
+)  # fmt: skip
+def test_any_other_page_may_not(mock, origin):
+    raw = mock.request(headers={"Origin": origin})
+    assert raw.status == 200
+    assert "access-control-allow-origin" not in raw.head
+    preflight = {"Origin": origin, "Access-Control-Request-Method": "GET"}
+    raw = mock.request(method="OPTIONS", token=None, headers=preflight)
+    assert raw.status == 400
+    assert "access-control-allow-origin" not in raw.head
+
+
+def test_a_preflight_is_answered_without_a_token(mock):
+    asked = {
+        "Origin": "http://localhost:5173",
+        "Access-Control-Request-Method": "GET",
+        "Access-Control-Request-Headers": "authorization,last-event-id,cache-control",
+    }
+    raw = mock.request(method="OPTIONS", token=None, headers=asked)
+    assert (raw.status, raw.head["access-control-allow-origin"]) == (200, "http://localhost:5173")
+    assert raw.head["access-control-allow-credentials"] == "true"
+    assert {"authorization", "last-event-id", "cache-control"} <= {
+        one.strip().lower() for one in raw.head["access-control-allow-headers"].split(",")
+    }
+
+
+def test_a_cookie_lets_in_and_stands_in_no_record(mock):
+    token = mock.token()
+    raw = mock.request(token=None, headers={"Cookie": f"theme=dark; access_token={token}"})
+    assert raw.status == 200
+    request = mock.records("conn.request")[-1]
+    assert (request["user"], token in str(request)) == ("alice", False)
+    assert mock.request(token=None, headers={"Cookie": "access_token=x"}).status == 401
+    assert mock.request(token=mock.token("bob"), headers={"Cookie": f"access_token={token}"}).status == 200
+    assert mock.records("conn.request")[-1]["user"] == "bob", "the header goes before the cookie"
+
+
+@pytest.mark.slow
+def test_a_fault_of_the_settings_lasts_and_is_recorded_as_what_is_judged(start_mock):
+    mock = start_mock(faults=[{"name": "content-type", "sub": "a"}, {"name": "status", "attempts": 1, "sub": "b"}])
+    mock.order("/reset")
+    for _ in range(2):
+        assert mock.request(sub="a").head["content-type"] == "text/plain"
+    assert [mock.request(sub="b").status for _ in range(2)] == [503, 200]
+    faults = [one for one in mock.records("server.fault") if one["name"] != "all"]
+    assert [(one["name"], one["state"], one["defect"]) for one in faults] == [
+        ("content-type", "on", True), ("status", "on", True), ("status", "off", True),
+    ]  # fmt: skip

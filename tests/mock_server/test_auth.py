@@ -3,7 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.errors import HarnessError
-from mock_server.auth import Identity, Refusal, bearer, mint, verify
+from mock_server.auth import Identity, Refusal, bearer, cookie, mint, verify
 
 
 def test_a_good_token_says_who_and_until_when():
@@ -56,3 +56,18 @@ def test_a_user_is_a_printable_name(user):
 )
 def test_the_token_of_a_header(header, token):
     assert bearer(header) == token
+
+
+@pytest.mark.parametrize(
+    "header, value",
+    [
+        (None, None),
+        ("", None),
+        ("access_token=a.b", "a.b"),
+        ('x=1;access_token="a.b" ; y=2', "a.b"),
+        ("not_access_token=a; access_token=b; access_token=c", "b"),
+        ("access_token", ""),
+    ],
+)
+def test_the_token_of_a_cookie(header, value):
+    assert cookie(header, "access_token") == value

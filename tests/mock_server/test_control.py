@@ -1,6 +1,10 @@
 """The control plane of a started server."""
 
+import socket
+
 import pytest
+
+CONTROL = "control-token-of-the-test"
 
 
 @pytest.mark.parametrize("token", [None, "", "wrong", "ä"])
@@ -84,3 +88,74 @@ def test_what_is_no_json_and_what_is_no_route_are_refused_too(mock):
     assert mock.ask("POST", "/publish", [1]) == (400, {"error": "the body of /publish is no JSON object"})
     assert mock.ask("GET", "/publish") == (405, {"error": "the control plane has no GET /publish"})
     assert mock.ask("GET", "/nothing") == (404, {"error": "the control plane has no GET /nothing"})
+
+
+def told(mock, name):
+    return [one["state"] for one in mock.records("server.fault") if one["name"] == name]
+
+
+def test_a_fault_that_is_used_up_is_over_when_the_last_connection_that_plays_it_has_gone(mock):
+    mock.order("/fault", name="dribble", seconds=0.0001, attempts=1)
+    raw = mock.stream()
+    assert told(mock, "dribble")[-1] == "on"
+    raw.close()
+    mock.until(lambda: told(mock, "dribble")[-1] == "off")
+
+
+@pytest.mark.parametrize("name", ["rst", "fin"])
+def test_a_fault_that_hits_the_live_streams_is_over_at_once(mock, name):
+    raw = mock.stream()
+    mock.order("/fault", name=name)
+    raw.to_end()
+    assert told(mock, name)[-2:] == ["on", "off"]
+    assert mock.order("/fault", name=name) == {"live": 0}
+    assert told(mock, name)[-2:] == ["on", "off"]
+
+
+def test_a_refusal_is_over_with_its_last_answer(mock):
+    mock.order("/fault", name="status", attempts=2)
+    assert mock.request().status == 503
+    assert told(mock, "status")[-1] == "on"
+    assert mock.request().status == 503
+    mock.until(lambda: told(mock, "status")[-1] == "off")
+
+
+def test_a_script_that_is_used_up_is_over(mock):
+    mock.order("/script", script=[{"step": "respond", "status": 500}, {"step": "finish"}])
+    mock.request().to_end()
+    mock.until(lambda: told(mock, "script")[-1] == "off")
+
+
+@pytest.mark.parametrize("how", ["reset", "delete"])
+def test_a_stream_whose_fault_is_taken_back_goes_on_as_a_good_one(mock, how):
+    mock.order("/fault", name="buffer", seconds=3600)
+    raw = mock.request()
+    raw.until(b"retry")
+    (id,) = mock.publish()
+    if how == "reset":
+        mock.order("/reset")
+    else:
+        assert mock.ask("DELETE", "/fault", {"name": "buffer"}) == (200, {})
+        assert told(mock, "buffer")[-1] == "off"
+    assert raw.until_ids(1).ids == [id]
+    (again,) = mock.publish()
+    assert raw.until_ids(2).ids == [id, again]
+
+
+def test_an_event_that_was_held_back_comes_when_its_fault_is_taken_back(mock):
+    mock.order("/fault", name="reorder", every=1, live=True)
+    raw = mock.stream()
+    mock.order("/fault", name="reorder", every=1, live=True)
+    (id,) = mock.publish()
+    mock.ask("DELETE", "/fault", {"name": "reorder"})
+    assert raw.until_ids(1).ids == [id]
+
+
+def test_an_order_that_is_broken_off_is_no_trouble(mock):
+    raw = socket.create_connection(("127.0.0.1", mock.control_port))
+    head = f"POST /fault HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {CONTROL}\r\nContent-Length: 99\r\n\r\n"
+    raw.sendall(head.encode() + b"{")
+    mock.stats()
+    raw.close()
+    mock.stats()
+    assert "Traceback" not in (mock.folder / "stderr.txt").read_text()

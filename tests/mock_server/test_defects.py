@@ -1,5 +1,6 @@
 """Each defect misbehaves when it is on, and without it the server behaves."""
 
+import json
 import re
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from harness.errors import HarnessError
 from harness.eventstream import Decoder, Event
 from harness.testevent import read
 from mock_server.defects import DEFECTS, known
+from mock_server.flag import NAME
 
 
 def decoded(raw):
@@ -116,6 +118,40 @@ def gives_ids(mock):
     return decoded(raw)[0].id == id
 
 
+def share(mock, percent, names):
+    """For whom of the names the stream is offered at this percentage."""
+    mock.order("/flag", percent=percent)
+    return {name for name in names if json.loads(mock.twin("/api/flags", user=name))[NAME]}
+
+
+def asks_twice(mock):
+    names = [f"user-{number}" for number in range(30)]
+    return share(mock, 50, names) == share(mock, 50, names)
+
+
+def grows(mock):
+    names = [f"user-{number}" for number in range(30)]
+    return share(mock, 30, names) <= share(mock, 60, names)
+
+
+def keeps_its_share(mock):
+    return 5 <= len(share(mock, 50, [f"user-{number}" for number in range(30)])) <= 25
+
+
+def has_equal_twins(mock):
+    answers = []
+    for percent in (100, 0):
+        mock.order("/flag", percent=percent)
+        answers.append(mock.twin("/api/dashboard"))
+    return answers[0] == answers[1]
+
+
+def recovers_from_a_rollback(mock):
+    mock.stream()
+    mock.order("/flag", percent=0)
+    return json.loads(mock.twin("/api/events")).get("error") is None
+
+
 def limit_of(number):
     return lambda mock: [mock.request(user="limit").status for _ in range(5)].count(200) == number
 
@@ -167,6 +203,11 @@ BEHAVES = {
     "silent-loss-when-too-old": tells_too_old,
     "breaks-schema": fits_its_schema,
     "nul-in-id": gives_ids,
+    "flag-not-sticky": asks_twice,
+    "flag-not-monotone": grows,
+    "flag-wrong-share": keeps_its_share,
+    "rest-twin-differs": has_equal_twins,
+    "errors-after-rollback": recovers_from_a_rollback,
 }
 
 
@@ -193,8 +234,21 @@ def test_defect_reuses_ids_after_restart(start_mock):
     assert mock.publish() == after
 
 
+@pytest.mark.slow
+def test_defect_flag_not_sticky_over_restart(start_mock):
+    mock = start_mock()
+    names = [f"user-{number}" for number in range(30)]
+    before = share(mock, 50, names)
+    mock.restart("crash")
+    assert share(mock, 50, names) == before
+    mock.order("/defect", name="flag-not-sticky-over-restart", on=True)
+    before = share(mock, 50, names)
+    mock.restart("crash")
+    assert share(mock, 50, names) != before
+
+
 def test_every_defect_is_tried_and_asked_for_somewhere():
-    assert set(BEHAVES) | {"reuses-ids-after-restart"} == set(DEFECTS)
+    assert set(BEHAVES) | {"reuses-ids-after-restart", "flag-not-sticky-over-restart"} == set(DEFECTS)
     folder = Path(mock_server.__file__).parent
     code = "".join(file.read_text() for file in folder.glob("*.py") if file.name != "defects.py")
     asked = set(re.findall(r'"([a-z0-9-]+)" (?:not )?in [a-z_.]*defects', code))

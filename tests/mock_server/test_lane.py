@@ -2,7 +2,7 @@ import pytest
 
 from harness.script import Stream
 from mock_server.hub import Hub
-from mock_server.lane import Dropped, Filter, Lane, cut
+from mock_server.lane import Dropped, Filter, Lane
 from mock_server.settings import Settings
 
 
@@ -74,13 +74,10 @@ def test_filters(step, expected):
     assert [one.number for frame in frames(6) for one in through.through(frame)] == expected
 
 
-@pytest.mark.parametrize(
-    "where, part",
-    [
-        ("after-id", b"id: 1\n"),
-        ("inside-data", b"id: 1\nevent: job\ndata: a"),
-        ("before-empty-line", b"id: 1\nevent: job\ndata: abcdef\n"),
-    ],
-)
-def test_where_an_event_is_cut(where, part):
-    assert cut(b"id: 1\nevent: job\ndata: abcdef\n\n", where) == part
+def test_what_a_filter_holds_back_can_be_had():
+    first, second = frames(2)
+    held = Filter(Stream(reorder=2))
+    assert held.through(first) == [first]
+    assert held.through(second) == []
+    assert held.rest() == [second]
+    assert held.rest() == []

@@ -46,7 +46,7 @@ def test_what_a_restart_hands_over(how):
     before.set_flag(percent=10.0)
     before.set_defect("bare-lf", True)
     after.restore(json.loads(json.dumps(before.save(how))))
-    assert (after.flag, after.defects) == (before.flag, before.defects)
+    assert (after.flag.as_dict(), after.defects) == (before.flag.as_dict(), before.defects)
     assert (after.hub.epoch, after.hub.number) == (("e", 1) if how == "graceful" else ("f", 0))
 
 

@@ -84,3 +84,13 @@ def test_an_unknown_fault_is_refused_before_an_attempt_meets_it():
     with pytest.raises(HarnessError, match=r"^there is no fault 'flood'"):
         plans.add_fault("flood", {}, sub=None, attempts=1)
     assert plans.faults == []
+
+
+def test_a_kept_fault_survives_a_reset_and_is_not_doubled_by_a_restart():
+    plans = Plans()
+    plans.add_fault("fin", {}, sub=None, attempts=None, kept=True)
+    plans.add_fault("rst", {}, sub=None, attempts=None)
+    plans.clear()
+    assert [one.fault for one in plans.faults] == ["fin"]
+    plans.restore(json.loads(json.dumps(plans.save())))
+    assert [(one.fault, one.kept) for one in plans.faults] == [("fin", True)]

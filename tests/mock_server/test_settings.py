@@ -15,6 +15,7 @@ def test_settings_come_from_mappings_json_and_files_a_later_one_over_an_earlier(
 
 def test_settings_survive_json():
     settings = Settings(defects=("cacheable",), cors_origins=("http://a",), max_lifetime=3.0)
+    settings = load_settings(settings.as_dict(), {"faults": [{"name": "rst", "sub": "a"}]})
     assert load_settings(json.loads(json.dumps(settings.as_dict()))) == settings
 
 
@@ -35,6 +36,10 @@ def test_what_the_server_promises_follows_its_settings():
         ({"enabled": 1}, "setting enabled of the mock server must be true or false"),
         ({"defects": "cacheable"}, "setting defects of the mock server must be a list of strings"),
         ({"defects": ["x"]}, "setting defects of the mock server must be a list of known defects"),
+        ({"faults": ["rst"]}, "setting faults of the mock server must be a list of objects, not ['rst']"),
+        ({"faults": [{"name": "fog"}]}, "there is no fault 'fog'; known: "),
+        ({"faults": [{"name": "rst", "when": 1}]}, "a fault of the settings does not know when; known: name, "),
+        ({"faults": [{"name": "rst", "parameters": 1}]}, "`parameters` of a fault of the settings is an object"),
         ({"loop": "trio"}, "setting loop of the mock server must be auto, uvloop or asyncio"),
         ("{", "settings in the given JSON are no JSON"),
         ("/no/such/file", "settings /no/such/file cannot be read (No such file or directory); give JSON or a path"),

@@ -1,4 +1,6 @@
 import asyncio
+import gzip
+import zlib
 
 from mock_server.wire import PACED_BYTES, Wire
 
@@ -69,3 +71,13 @@ def test_a_pacer_is_full_at_its_bound_and_what_is_dropped_is_not_sent():
         assert wire.transport.written == []
 
     asyncio.run(play())
+
+
+def test_a_coded_body_can_be_read_after_each_part_and_ends_properly():
+    wire, reader = a_wire(), zlib.decompressobj(wbits=31)
+    wire.compress()
+    wire.hold(b"a", body=True)
+    wire.body(b"b")
+    assert reader.decompress(b"".join(wire.transport.written)) == b"ab"
+    wire.close(final=True)
+    assert gzip.decompress(b"".join(wire.transport.written)) == b"ab"

@@ -104,3 +104,18 @@ def test_waits_that_the_server_asked_for_are_not_judged():
         )
     ]  # fmt: skip
     assert verdict("reconnection.jitter", *records, **header()) is Outcome.SKIP
+
+
+def test_after_polling_the_waits_begin_anew():
+    """Ten clients are refused five times each, always after the same time: a flat law, if these were waits."""
+    records = []
+    for n in range(10):
+        for k in range(5):
+            t = 1.0 + k * 3 + n / 100
+            records.append(sub(t, "attempt", f"s{n}", attempt=k, last_event_id=None))
+            records.append(sub(t + 0.1, "end", f"s{n}", attempt=k, reason="204"))
+            records.append(sub(t + 0.2, "poll", f"s{n}", status=200, events=0))
+    told = sorted([*records, *lags(20)], key=lambda one: one[0])
+    silent = [one for one in told if one[1] != "sub.poll"]
+    assert verdict("reconnection.backoff", *silent, **header()) is Outcome.FAIL
+    assert verdict("reconnection.backoff", *told, **header()) is Outcome.SKIP

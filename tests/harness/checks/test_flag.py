@@ -58,3 +58,77 @@ def test_a_request_while_the_flag_is_off_gets_no_stream():
 
 def test_a_client_that_came_later_is_not_one_that_loops():
     assert verdict("flag.no_client_loop", OFF, sub(3, "open", attempt=0), *lags(6)) is Outcome.SKIP
+
+
+def stage(t, percent):
+    return (t, "flag.set", {"enabled": percent > 0, "percent": percent})
+
+
+def ask(t, user, status, told=None, began=None):
+    known = {"name": "p", "user": user, "status": status, "began": t - 0.001 if began is None else began}
+    return (t, "probe.flag", known | {"told": told})
+
+
+def asked(t, on, of, status=204):
+    """Users u0 ... are asked for at a time: the first so many get a stream."""
+    return [ask(t + n / 10_000, f"u{n}", 200 if n < on else status) for n in range(of)]
+
+
+def rolled(name, *records, **header):
+    rows = sorted(records, key=lambda one: one[0])
+    return verdict(f"flag.{name}", *rows, (rows[-1][0] + 1, "lag", {"worst": 0.001}), **(header or PROMISE))
+
+
+def test_the_flag_gates_by_percentage_and_by_the_servers_own_word():
+    assert rolled("gates", stage(1, 0), ask(3, "u", 200)) is Outcome.FAIL
+    assert rolled("gates", stage(1, 0), ask(3, "u", 204)) is Outcome.PASS
+    assert rolled("gates", stage(1, 100), ask(3, "u", 204)) is Outcome.FAIL
+    assert rolled("gates", stage(1, 50), ask(3, "u", 200, told=False)) is Outcome.FAIL
+    assert rolled("gates", stage(1, 50), ask(3, "u", 200, told=True)) is Outcome.PASS
+
+
+def test_an_answer_proves_nothing_before_the_promised_time_or_if_it_is_no_answer():
+    assert rolled("gates", stage(1, 0), ask(1.5, "u", 200)) is Outcome.SKIP
+    assert rolled("gates", stage(1, 100), ask(3, "u", 503), ask(3.1, "u", 429), ask(3.2, "u", None)) is Outcome.SKIP
+    slow = [(3.5, "step", {"step": "rollout", "state": "end"})]
+    assert rolled("gates", stage(1, 0), ask(3, "u", 200), *slow) is Outcome.SKIP
+
+
+def test_the_same_percentage_gives_the_same_answer_also_later():
+    twice = [stage(1, 50), ask(3, "u", 200), stage(4, 0), stage(5, 50)]
+    assert rolled("sticky", *twice, ask(7, "u", 200)) is Outcome.PASS
+    assert rolled("sticky", *twice, ask(7, "u", 204)) is Outcome.FAIL
+    assert rolled("sticky", *twice) is Outcome.SKIP
+    assert rolled("sticky", stage(1, 10), ask(3, "u", 204), stage(4, 50), ask(6, "u", 200)) is Outcome.SKIP
+
+
+def test_nobody_loses_what_he_had_while_the_percentage_grows():
+    had = [stage(1, 10), ask(3, "u", 200)]
+    assert rolled("monotone", *had, stage(4, 50), ask(6, "u", 200)) is Outcome.PASS
+    assert rolled("monotone", *had, stage(4, 50), ask(6, "u", 204)) is Outcome.FAIL
+    assert rolled("monotone", *had, stage(4, 0), ask(6, "u", 204)) is Outcome.SKIP
+    assert rolled("monotone", *had, stage(4, 0), stage(5, 50), ask(7, "u", 204)) is Outcome.SKIP
+
+
+def test_where_answers_differ_of_themselves_only_stickiness_is_judged():
+    both = [stage(1, 10), ask(3, "u", 200), stage(4, 50), ask(6, "u", 204), ask(6.1, "u", 200, told=False)]
+    assert rolled("monotone", *both) is Outcome.SKIP
+    assert rolled("gates", *both) is Outcome.PASS
+    assert rolled("sticky", *both) is Outcome.FAIL
+
+
+def test_the_share_lies_in_the_band_of_its_percentage():
+    assert rolled("binomial", stage(1, 10), *asked(3, 20, 200)) is Outcome.PASS
+    assert rolled("binomial", stage(1, 10), *asked(3, 60, 200)) is Outcome.FAIL
+    assert rolled("binomial", stage(1, 10), *asked(3, 1, 200, status=404)) is Outcome.FAIL
+
+
+def test_with_few_users_a_share_proves_nothing():
+    assert rolled("binomial", stage(1, 10), *asked(3, 2, 10)) is Outcome.UNKNOWN
+    assert rolled("binomial", stage(1, 10), *asked(3, 2, 10, status=500)) is Outcome.UNKNOWN
+    assert rolled("binomial", stage(1, 100), *asked(3, 10, 10)) is Outcome.SKIP
+
+
+def test_a_flag_for_one_user_is_no_stage():
+    named = (1, "flag.set", {"enabled": False, "percent": 100, "user": "ann"})
+    assert rolled("gates", named, ask(3, "u", 200)) is Outcome.SKIP

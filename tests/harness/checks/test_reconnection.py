@@ -140,3 +140,14 @@ def test_checks_skip_what_was_not_exercised():
         assert verdict(f"reconnection.{name}") is Outcome.SKIP
     declares = {"client": {"capabilities": ["retry-after"], "options": {}}}
     assert verdict("reconnection.retry_after", **declares) is Outcome.SKIP
+
+
+def test_who_polled_in_between_may_ask_for_a_stream_again_and_goes_on_where_polling_ended():
+    again = [*refused(204), sub(4, "attempt", attempt=1, last_event_id="9")]
+    poll = sub(2, "poll", status=200, events=1)
+    polled = event(2, "9", attempt=0)
+    polled[2]["via"] = "poll"
+    assert verdict("reconnection.stops_on_204", *again) is Outcome.FAIL
+    assert verdict("reconnection.stops_on_204", *sorted([*again, poll], key=lambda one: one[0])) is Outcome.PASS
+    assert came_back("x", None) is Outcome.FAIL
+    assert came_back("x", None, poll, polled) is Outcome.SKIP

@@ -8,11 +8,21 @@ import subprocess
 import sys
 import time
 from contextlib import closing
+from pathlib import Path
 
 import requests
 
-REAL = os.environ.get("TOXIPROXY_SERVER") or shutil.which("toxiproxy-server")
-INSTALL = "GOBIN=~/.local/bin go install github.com/Shopify/toxiproxy/v2/cmd/server@v2.12.0; set TOXIPROXY_SERVER"
+
+def real():
+    """The binary of the real server: what TOXIPROXY_SERVER names, or on PATH, or where `make toxiproxy` puts it."""
+    named = os.environ.get("TOXIPROXY_SERVER")
+    beside = Path(sys.executable).with_name("toxiproxy-server")
+    found = shutil.which("toxiproxy-server") or (str(beside) if beside.exists() else None)
+    return found if named in (None, "", "embedded") else named
+
+
+REAL = real()
+INSTALL = "make toxiproxy"
 
 # What a test may see differently on the real server, 2.12.
 DIFFERENCES = {

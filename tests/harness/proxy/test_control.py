@@ -2,6 +2,7 @@
 
 import asyncio
 
+import psutil
 import pytest
 from peers import INSTALL, REAL, Peer, read, refused, to_end
 from toxiproxy.api import APIConsumer
@@ -9,8 +10,7 @@ from toxiproxy.api import APIConsumer
 from harness import history
 from harness.errors import HarnessError
 from harness.faults import Toxic
-from harness.proxy.control import start_network
-from harness.proxy.control import attributes
+from harness.proxy.control import attributes, chosen, start_network
 
 BINARY = pytest.param("binary", marks=pytest.mark.skipif(not REAL, reason=f"no Toxiproxy: {INSTALL}"))
 
@@ -154,3 +154,34 @@ def test_a_server_that_is_not_there_is_one_sentence(variable, value, sentence, m
 def test_what_would_end_a_real_server_is_never_sent(toxic, sentence):
     with pytest.raises(HarnessError, match=sentence):
         attributes(toxic)
+
+
+@pytest.mark.parametrize(
+    ("environ", "on_path", "kind"),
+    [
+        ({}, None, "embedded"),
+        ({}, "/bin/toxiproxy-server", "binary"),
+        ({"TOXIPROXY_SERVER": "embedded"}, "/bin/toxiproxy-server", "embedded"),
+        ({"TOXIPROXY_SERVER": "/opt/server"}, None, "binary"),
+        ({"TOXIPROXY_SERVER": "embedded", "TOXIPROXY_URL": "http://127.0.0.1:8474"}, None, "url"),
+    ],
+)
+def test_the_environment_decides_which_server(environ, on_path, kind):
+    assert chosen(environ, which=lambda _: on_path) == kind
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not REAL, reason=f"no Toxiproxy: {INSTALL}")
+def test_the_real_server_ends_with_whoever_started_it(monkeypatch):
+    monkeypatch.setenv("TOXIPROXY_SERVER", REAL or "")
+
+    async def play():
+        network = await start_network("binary")
+        assert network.described.startswith("Toxiproxy ")
+        [server] = psutil.Process(network.process.pid).children()
+        network.process.stdin.close()
+        await asyncio.wait_for(network.process.wait(), 10)
+        assert not server.is_running()
+        await network.stop()
+
+    asyncio.run(play())

@@ -1,0 +1,66 @@
+"""Signals: that the user of a client hears of what went wrong, and of nothing that was never sent."""
+
+from bisect import bisect_left
+
+from harness import attempts
+from harness.attempts import Attempt
+from harness.check import Finding, check, failed, passed, skipped
+from harness.history import History
+from harness.timing import RESOLUTION
+
+
+@check("signals.error", "QA-4", "SSE-30", subject="client")
+def error(history: History) -> Finding:
+    """Whenever a client has lost its connection its user hears of an error before the next attempt."""
+    errors: dict[str, list[float]] = {}
+    for record in history.of("sub.error"):
+        errors.setdefault(str(record["sub"]), []).append(record.t)
+    if not errors:
+        return skipped("no error was signalled: nothing was lost, or this client does not tell of its errors")
+    judged, wrong = 0, []
+    for life in attempts.lives(history).values():
+        for one, following in attempts.pairs(life):
+            lost = _lost(one)
+            if lost is None or life.borrows:
+                continue
+            judged += 1
+            if not _any_within(errors.get(life.sub, []), lost - RESOLUTION, following.t_request + RESOLUTION):
+                wrong.append(f"{one.sub} attempt {one.number}, lost at {lost:.6f}, next at {following.t_request:.6f}")
+    expected = "an error between each loss and the next attempt"
+    if wrong:
+        return failed(expected, f"{len(wrong)} of {judged} losses were silent", wrong)
+    if not judged:
+        return skipped("no client that had lost its connection came back")
+    return passed(expected, f"{judged} losses were signalled", (), losses=judged)
+
+
+def _lost(one: Attempt) -> float | None:
+    """When the client itself noticed that this attempt was over; a 401 asks for a new token and is no loss yet."""
+    if one.source != "client" or one.status == 401:
+        return None
+    return min((t for t in (one.t_end, one.t_wait) if t is not None), default=None)
+
+
+def _any_within(times: list[float], begin: float, end: float) -> bool:
+    at = bisect_left(times, begin)
+    return at < len(times) and times[at] <= end
+
+
+@check("signals.no_empty_event", "QA-1", "SSE-71", subject="client")
+def no_empty_event(history: History) -> Finding:
+    """A block without data is no event: a heartbeat or an id alone dispatches nothing."""
+    if not history.of("conn.sent"):
+        return skipped("what the server sent was not seen")
+    if any(not one.get("defect") for one in history.of("server.fault")):
+        return skipped("the server was made to send other bytes than its own")
+    events = history.of("sub.event")
+    wrong = [
+        f"{one['sub']} at {one.t:.6f}: an event of type {one['type']!r} with no data, id {one['id']!r}"
+        for one in events
+        if one.get("channel") is None and one.get("data") == ""
+    ]
+    if wrong:
+        return failed("only events that the server sent", f"{len(wrong)} of {len(events)} have no data", wrong)
+    if not events:
+        return skipped("nothing was dispatched")
+    return passed("only events that the server sent", f"none of {len(events)} is empty", (), deliveries=len(events))

@@ -1,0 +1,51 @@
+"""`python -P -m harness.proxy.watch PROGRAM ARGUMENT...`: runs a program for as long as its parent lives.
+
+The real Toxiproxy knows nothing of its parent.  This process does: when its standard input closes (the parent is gone,
+however it went) or SIGTERM comes, the program is told to end, and killed if it does not; when the program ends by
+itself, this process ends with its exit code.
+"""
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Sequence
+from typing import Any, Final
+
+END_WITHIN: Final = 3.0
+CANNOT_START: Final = 127
+
+
+def main(words: Sequence[str]) -> int:
+    """Run the program to its end; its exit code, 128 + N for a signal N."""
+    quiet = subprocess.DEVNULL
+    early = threading.Event()
+    signal.signal(signal.SIGTERM, lambda *_: early.set())
+    try:
+        program = subprocess.Popen(list(words), stdin=quiet, stdout=quiet, stderr=quiet)
+    except OSError as exc:
+        print(exc.strerror, file=sys.stderr)  # noqa: T201 - this is how the parent hears why
+        return CANNOT_START
+    signal.signal(signal.SIGTERM, lambda *_: program.terminate())
+    if early.is_set():
+        program.terminate()
+    threading.Thread(target=_watch_stdin, args=(program,), daemon=True, name="stdin").start()
+    code = program.wait()
+    return code if code >= 0 else 128 - code
+
+
+def _watch_stdin(program: "subprocess.Popen[Any]") -> None:
+    # os.read and not sys.stdin: a thread inside a buffered reader is fatal to an interpreter that ends.
+    with contextlib.suppress(OSError):
+        while os.read(0, 4096):
+            pass
+    program.terminate()
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        program.wait(END_WITHIN)
+    program.kill()
+
+
+if __name__ == "__main__":
+    raise SystemExit(main(sys.argv[1:]))

@@ -1,0 +1,107 @@
+"""The seam: what a client tells its session is a record of the history."""
+
+import json
+
+import pytest
+
+from harness import testevent
+from harness.clients import LONGEST_TEXT
+from harness.history import KINDS
+from tests.harness.doubles import Notes, session
+
+
+@pytest.fixture
+def notes():
+    return Notes()
+
+
+@pytest.fixture
+def one(notes):
+    return session("http://127.0.0.1:9/stream?sub=s", notes)
+
+
+def test_attempts_are_numbered_from_0_and_each_record_says_which(one, notes):
+    one.attempt()
+    one.response(503, {"Retry-After": "1", "Set-Cookie": "sid=secret"})
+    one.ended("status 503")
+    one.waiting(0.5, "status 503")
+    one.attempt("e-1")
+    one.opened()
+    one.comment("x" * 1000)
+    one.retry(300)
+    one.id_only("e-2")
+    one.ignored(b"\xffx", "unknown field")
+    one.error("lost")
+    one.state("OPEN", "why")
+    one.polled(200, 2)
+    assert notes.story() == [
+        "attempt", "response", "end", "wait", "attempt", "open", "comment", "retry", "id", "ignored", "error", "poll"
+    ]  # fmt: skip
+    assert [record.get("attempt") for record in notes.records] == [0] * 4 + [1] * 7 + [None] * 2
+    assert notes.told("sub.attempt", "last_event_id") == [None, "e-1"]
+    assert "secret" not in str(notes.records)
+    [comment] = notes.told("sub.comment", "text")
+    assert len(comment) == LONGEST_TEXT
+    assert notes.told("sub.ignored", "line") == ["\\xffx"]
+    assert {record["sub"] for record in notes.records} == {"s"}
+
+
+def test_it_knows_whether_it_is_open_or_polls(one):
+    assert not one.is_open
+    one.opened()
+    assert (one.is_open, one.number) == (True, 0)
+    one.ended("over")
+    assert not one.is_open
+    one.polled(None)
+    assert not one.polling
+    one.polled(200)
+    assert one.polling
+    one.opened()
+    assert (one.is_open, one.polling) == (True, False)
+
+
+def test_of_a_test_event_its_own_words_are_kept(one, notes):
+    payload = testevent.make("u0", epoch="e", seq=4, at=1.5, body={"n": 1})
+    one.opened()
+    one.event(id="e-4", type="metric", data=json.dumps(payload))
+    one.event(id="e-4", type="metric", data=json.dumps({**payload, "seq": 5}), via="poll")
+    names = ("id", "type", "channel", "owner", "epoch", "seq", "at", "intact", "body", "via")
+    assert notes.told("sub.event", *names) == [
+        ("e-4", "metric", "user:u0", "u0", "e", 4, 1.5, True, {"n": 1}, None),
+        ("e-4", "metric", "user:u0", "u0", "e", 5, 1.5, False, {"n": 1}, "poll"),
+    ]
+
+
+def test_other_data_is_cut_and_a_large_body_left_out(one, notes):
+    one.opened()
+    one.event(id="", type="message", data="y" * 5000)
+    large = testevent.make(None, epoch="e", seq=1, at=0.0, body={"text": "z" * 5000})
+    one.event(id="1", type="metric", data=json.dumps(large))
+    [(data, size, _), (_, large_size, body)] = notes.told("sub.event", "data", "size", "body")
+    assert (len(data), size, body) == (LONGEST_TEXT, 5000, None)
+    assert large_size > 5000
+
+
+def test_a_sentinel_counts_if_it_is_whole(one):
+    whole = testevent.make(None, epoch="e", seq=1, at=0.0, body={})
+    one.opened()
+    one.event(id="1", type="sentinel", data=json.dumps({**whole, "seq": 2}))
+    one.event(id="1", type="metric", data=json.dumps(whole))
+    assert one.sentinels == set()
+    one.event(id="1", type="sentinel", data=json.dumps(whole))
+    assert one.sentinels == {whole["digest"]}
+
+
+def test_a_client_that_knows_better_says_when(one, notes):
+    one.at = 12.5
+    one.opened()
+    one.at = None
+    one.error("x")
+    assert notes.of("sub.open")[0].t == 12.5
+    assert notes.of("sub.error")[0].t != 12.5
+
+
+def test_whatever_a_session_can_tell_has_its_kind():
+    told = {"attempt", "response", "open", "poll", "event", "comment", "retry", "id", "ignored", "error", "end", "wait",
+            "state"}  # fmt: skip
+    assert {f"sub.{name}" for name in told} <= KINDS.keys()

@@ -1,0 +1,196 @@
+"""Each bad client does its bad thing where the reference client, on the same bytes, does not."""
+
+import asyncio
+from itertools import pairwise
+
+import pytest
+
+from harness import defects, locate
+from harness.clients import faulty, reference
+from tests.harness.doubles import HOLD, OPENED, Notes, Scripted, answer, running, session, until
+
+EVENT = b"id: 1\ndata: a\n\n"
+
+
+class Fixed:
+    """Chance that always draws the same, so that a wait without jitter can be told from one with."""
+
+    def random(self):
+        return 0.5
+
+
+def played(client, *scripts, attempts=2, options=None, polling=False, settle=None):
+    """What a client told and asked, cancelled after so many attempts (or, with `settle`, when that holds)."""
+
+    async def play():
+        async with Scripted(*scripts) as server:
+            notes = Notes()
+            more = {"polling_url": f"{server.origin}/events"} if polling else {}
+            one = session(server.url, notes, options=options or {}, rng=Fixed(), **more)
+            done = settle or (lambda notes, server: len(server.requests) >= attempts)
+            async with running(client.subscribe(one)) as task:
+                await until(lambda: done(notes, server) or task.done())
+            await forget_leaked()
+            return notes, server
+
+    return asyncio.run(play())
+
+
+async def forget_leaked():
+    for task in faulty._LEAKED:
+        task.cancel()
+    await asyncio.gather(*faulty._LEAKED, return_exceptions=True)
+    faulty._LEAKED.clear()
+
+
+def ids(server):
+    return [request.headers.get("last-event-id") for request in server.requests]
+
+
+def waits(notes):
+    return notes.told("sub.wait", "delay")
+
+
+def test_the_table_names_them_all():
+    named = {one.attribute for one in defects.DEFECTS if one.subject == "client"}
+    assert {name for name, one in vars(faulty).items() if isinstance(one, faulty.Bad)} == named
+    for name in named:
+        assert locate.load("harness.clients", f"harness.clients.faulty:{name}").CAPABILITIES
+
+
+def test_forgets_id():
+    scripts = (OPENED, EVENT), (OPENED, HOLD)
+    assert ids(played(reference, *scripts)[1]) == [None, "1"]
+    assert ids(played(faulty.forgets_id, *scripts)[1]) == [None, None]
+
+
+def test_keeps_torn_id():
+    scripts = (OPENED, EVENT + b"id: 2\ndata: to"), (OPENED, HOLD)
+    assert ids(played(reference, *scripts)[1]) == [None, "1"]
+    assert ids(played(faulty.keeps_torn_id, *scripts)[1]) == [None, "2"]
+
+
+def test_keeps_torn_id_behaves_where_nothing_is_torn():
+    assert ids(played(faulty.keeps_torn_id, answer(503), (OPENED, EVENT), (OPENED, HOLD), attempts=3)[1]) == [
+        None, None, "1"
+    ]  # fmt: skip
+
+
+def test_dispatches_at_eof():
+    scripts = (OPENED, b"data: whole\n\ndata: torn"), (OPENED, HOLD)
+    assert played(reference, *scripts)[0].told("sub.event", "data") == ["whole"]
+    assert played(faulty.dispatches_at_eof, *scripts)[0].told("sub.event", "data") == ["whole", "torn"]
+
+
+def test_no_backoff():
+    options = {"reconnection_time": 0.01, "backoff_base": 0.01, "backoff_cap": 0.04}
+    good = waits(played(reference, answer(503), attempts=4, options=options)[0])[:3]
+    bad = waits(played(faulty.no_backoff, answer(503), attempts=4, options=options)[0])[:3]
+    assert all(later > sooner for sooner, later in pairwise(good))
+    assert len(set(bad)) == 1
+
+
+def test_no_jitter():
+    options = {"reconnection_time": 0.0, "backoff_base": 0.02}
+    [good] = waits(played(reference, answer(503), (OPENED, HOLD), options=options)[0])
+    [bad] = waits(played(faulty.no_jitter, answer(503), (OPENED, HOLD), options=options)[0])
+    assert good == bad / 2
+
+
+def test_ignores_retry():
+    scripts = (OPENED, b"retry: 200\n\n" + EVENT), (OPENED, HOLD)
+    [good] = waits(played(reference, *scripts, settle=lambda notes, _: notes.of("sub.wait"))[0])
+    [bad] = waits(played(faulty.ignores_retry, *scripts, settle=lambda notes, _: notes.of("sub.wait"))[0])
+    assert bad < 0.2 <= good
+
+
+def test_reconnects_after_204():
+    assert len(played(reference, answer(204))[1].requests) == 1
+    assert len(played(faulty.reconnects_after_204, answer(204), (OPENED, HOLD))[1].requests) == 2
+    assert len(played(faulty.reconnects_after_204, answer(404))[1].requests) == 1
+
+
+def test_hides_errors():
+    def three(notes, _):
+        return len(notes.of("sub.attempt")) == 4
+
+    assert len(played(reference, answer(503), settle=three)[0].of("sub.error")) == 3
+    assert len(played(faulty.hides_errors, answer(503), settle=three)[0].of("sub.error")) == 1
+
+
+def test_dispatches_empty():
+    script = (OPENED, EVENT + b": heartbeat\n\n", HOLD)
+
+    def heard(notes, _):
+        return notes.of("sub.comment")
+
+    assert played(reference, script, settle=heard)[0].told("sub.event", "data") == ["a"]
+    assert played(faulty.dispatches_empty, script, settle=lambda notes, _: len(notes.of("sub.event")) == 2)[0].told(
+        "sub.event", "data"
+    ) == ["a", ""]
+
+
+POLLED = answer(200, b'{"events": [{"id": "5", "type": "m", "data": "p"}], "last": "5"}')
+POLLS = {"poll_every": 0.001, "stream_again": 0.001}
+
+
+def test_no_polling_fallback():
+    scripts = answer(204), POLLED, (OPENED, HOLD)
+    assert "/events" in [one.path for one in played(reference, *scripts, polling=True, options=POLLS)[1].requests]
+    bad = played(faulty.no_polling_fallback, *scripts, polling=True, options=POLLS)[1]
+    assert [one.path for one in bad.requests] == ["/stream"]
+
+
+def test_keeps_cached_state():
+    scripts = (OPENED, EVENT), answer(204), POLLED, (OPENED, HOLD)
+    assert ids(played(reference, *scripts, attempts=4, polling=True, options=POLLS)[1])[3] == "5"
+    assert ids(played(faulty.keeps_cached_state, *scripts, attempts=4, polling=True, options=POLLS)[1])[3] == "1"
+
+
+def test_ignores_silence():
+    options = {"heartbeat_deadline": 0.02}
+    assert len(played(reference, (OPENED, HOLD), options=options)[1].requests) == 2
+
+    async def play():
+        async with Scripted((OPENED, HOLD)) as server:
+            notes = Notes()
+            async with running(faulty.ignores_silence.subscribe(session(server.url, notes, options=options))):
+                await until(lambda: notes.of("sub.open"))
+                await asyncio.sleep(0.05)
+            return server
+
+    assert len(asyncio.run(play()).requests) == 1
+
+
+@pytest.mark.parametrize("client", [faulty.never_closes_sockets, faulty.goes_on_after_close], ids=["mute", "loud"])
+def test_what_goes_on_after_its_end(client):
+    """The socket stays open; one keeps silent about what comes through it, the other does not."""
+
+    async def play():
+        async with Scripted((OPENED, EVENT, HOLD), (OPENED, HOLD)) as server:
+            notes = Notes()
+            options = {"heartbeat_deadline": 0.05}
+            async with running(client.subscribe(session(server.url, notes, options=options))):
+                await until(lambda: notes.of("sub.event"))
+            before = len(notes.records)
+            assert (server.left, len(faulty._LEAKED)) == (0, 1)
+            await until(lambda: len(server.requests) == 2)
+            told = len(notes.records) - before
+            await forget_leaked()
+            return told
+
+    told = asyncio.run(play())
+    assert (told == 0) == (client is faulty.never_closes_sockets)
+
+
+def test_opens_one_each():
+    async def connections(client):
+        async with Scripted((OPENED, HOLD)) as server:
+            peers, options = {}, {"shared": True}
+            sessions = [session(server.url, Notes(), options=options, peers=peers) for _ in range(2)]
+            async with running(client.subscribe(sessions[0])), running(client.subscribe(sessions[1])):
+                await until(lambda: all(one.is_open for one in sessions))
+            return len(server.requests)
+
+    assert asyncio.run(connections(reference)) == 1
+    assert asyncio.run(connections(faulty.opens_one_each)) == 2
