@@ -10,6 +10,7 @@ import time
 from collections.abc import Sequence
 from difflib import get_close_matches
 from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Final
 
@@ -72,6 +73,11 @@ def _configured(**options: Any) -> Config:
     return load_config(options, environ=os.environ, folder=Path.cwd())
 
 
+def _say_loop() -> None:
+    if find_spec("uvloop") is None:
+        click.echo("sse-harness: uvloop is not installed; asyncio takes its place, which is slower", err=True)
+
+
 _target = click.option("--target", metavar="FILE", help="Target file of the server under test; default: the mock.")
 _client = click.option("--client", metavar="NAME|PATH", help="Client that subscribes; default: the reference client.")
 _out = click.option("--out", metavar="DIR", help="Folder for the results; default: reports/runs/<time>.")
@@ -102,6 +108,7 @@ def run_scenarios(
     batch.resolved(batch.jobs_of(names, config, out=Path(), seeds=(seed,), defects=defects))
     batch.try_network()
     folder = batch.new_folder(config, now=time.time())
+    _say_loop()
     planned = batch.jobs_of(names, config, out=folder, seeds=(seed,), defects=defects)
     plans = batch.resolved(planned)
     started, clock = time.time(), time.monotonic()
@@ -141,6 +148,7 @@ def signoff(
         config, stage=stage, policy=None if policy is None else Path(policy), seed=seed,
         previous=None if previous is None else Path(previous),
     )  # fmt: skip
+    _say_loop()
     results = signing.signed_off(order)
     report = _written(results, config, order.out)
     click.echo("\n".join(signing.lines(results)))
@@ -253,6 +261,7 @@ def mock(
     }  # fmt: skip
     settings = {name: value for name, value in given.items() if value is not None}
     load_settings(settings)
+    _say_loop()
     return standalone.serve(
         settings, port=port, control_port=control_port, say=click.echo, folder=standalone.state_folder(os.environ)
     )  # fmt: skip

@@ -1,14 +1,19 @@
 """The README is true: what it marks is run or checked, every command that it names exists, every link leads somewhere.
 
-A mark stands above a code block: `<!-- test: run -->` its lines are run in a folder of a user's own and end with 0;
+A mark stands above a code block: `<!-- test: run -->` a shell runs it in a folder of a user's own and ends with 0;
 `<!-- test: file NAME -->` it is that file there; `<!-- test: target -->` it is a target file that can be read;
 `<!-- test: make -->` make knows how to do it.
 """
 
+import os
 import re
 import shlex
+import shutil
+import signal
+import socket
 import subprocess
 import sys
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -43,7 +48,7 @@ def marked(kind):
 
 def test_every_mark_is_understood():
     assert {block.mark.partition(" ")[0] for block in BLOCKS} <= {"", "run", "file", "target", "make"}
-    assert len(marked("run")) == 3
+    assert all(block.language == "sh" for block in (*marked("run"), *marked("make")))
 
 
 def test_every_command_and_option_exists():
@@ -54,7 +59,7 @@ def test_every_command_and_option_exists():
             if words[0] == "sse-harness":
                 known = {name for one in commands.commands[words[1]].params for name in one.opts}
                 assert {word for word in words if word.startswith("--")} <= known, words
-    for name in re.findall(r"`sse-harness ([a-z-]+)", TEXT):
+    for name in re.findall(r"(?:`|\$\(|- run: |\n *)sse-harness ([a-z-]+)", TEXT):
         assert name in commands.commands
 
 
@@ -77,24 +82,38 @@ def test_the_target_file_can_be_read(tmp_path):
     (tmp_path / "schemas" / "order.json").write_text('{"type": "object"}')
     (tmp_path / "target.toml").write_text(block.code)
     target = load_target(tmp_path / "target.toml")
-    assert {"publish", "restart", "flag", "drop", "stats"} <= target.capabilities
+    assert {"publish", "restart", "flag", "rollout", "drop", "stats", "rest"} <= target.capabilities
     assert target.promises.heartbeat == 15.0
+
+
+RUN = marked("run")
 
 
 @pytest.mark.ci
 @pytest.mark.slow
-@pytest.mark.parametrize("number", range(3))
-def test_what_is_shown_runs(tmp_path, number):
+@pytest.mark.parametrize("shown", RUN, ids=[str(number) for number in range(len(RUN))])
+def test_what_is_shown_runs(tmp_path, shown):
     """In a project of the user's own, with the files that the README has shown so far."""
-    shown = marked("run")[number]
+    with closing(socket.create_server(("127.0.0.1", 0))) as free:
+        port = str(free.getsockname()[1])
     for block in BLOCKS[: BLOCKS.index(shown)]:
         kind, _, name = block.mark.partition(" ")
         if kind == "file":
             (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
-            (tmp_path / name).write_text(block.code)
+            (tmp_path / name).write_text(block.code.replace("8000", port))
     (tmp_path / "my_scenarios").mkdir(exist_ok=True)
-    command = Path(sys.executable).with_name("sse-harness")
-    for words in shown.lines():
-        assert words[0] == "sse-harness"
-        done = subprocess.run([command, *words[1:]], cwd=tmp_path, capture_output=True, text=True, timeout=300)
-        assert done.returncode == 0, f"{shlex.join(words)}:\n{done.stdout}\n{done.stderr}"
+    environ = {name: value for name, value in os.environ.items() if not name.startswith(("SSE_", "PYTHON", "COV_"))}
+    environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{environ['PATH']}"
+    with (tmp_path / "said.txt").open("w") as said:
+        shell = subprocess.Popen(
+            [shutil.which("bash"), "-euc", shown.code.replace("8000", port)], cwd=tmp_path, env=environ,
+            start_new_session=True, stdin=subprocess.DEVNULL, stdout=said, stderr=subprocess.STDOUT,
+        )  # fmt: skip
+    try:
+        shell.wait(300)
+    finally:
+        # What the block started in the background, if it did not come to its end.
+        with suppress(ProcessLookupError):
+            os.killpg(shell.pid, signal.SIGKILL)
+        shell.wait()
+    assert shell.returncode == 0, f"{shown.code}\n{(tmp_path / 'said.txt').read_text()}"

@@ -84,7 +84,7 @@ def test_what_comes_later_says_so(capsys, name):
             ["signoff", "--stage", "10", "--out", "policy.toml/out"],
             "folder policy.toml/out cannot be written (Not a directory); give another one with --out",
         ),
-        (["signoff", "--stage", "7"], "policy default has no stage 7; it has 10, add [stages.7]"),
+        (["signoff", "--stage", "7"], "policy default has no stage 7; it has 10, 50, 100, add [stages.7]"),
         (
             ["signoff", "--stage", "10", "--policy", "no.toml"],
             "no.toml cannot be read (No such file or directory); "
@@ -123,6 +123,14 @@ def test_wrong_usage_is_exit_2(capsys, argv):
     code, out, err = said(capsys, *argv)
     assert (code, out) == (2, [])
     assert err[0].startswith("Usage: sse-harness")
+
+
+@pytest.mark.slow
+def test_without_uvloop_it_says_so_and_goes_on(capsys, monkeypatch, fake_runs):
+    monkeypatch.setattr(cli, "find_spec", lambda name: None)
+    Path("ends.py").write_text("from harness import Scenario\n\nscenario = Scenario(checks=())\n")
+    _, _, err = said(capsys, "run", "./ends.py")
+    assert err[0] == "sse-harness: uvloop is not installed; asyncio takes its place, which is slower"
 
 
 @pytest.mark.slow

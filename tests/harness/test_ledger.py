@@ -234,3 +234,11 @@ def test_accounts_add_up_whatever_happens(plot, defects):
     accounts, _ = ledger.settled(play(plot, Random(4), defects=defects))
     assert accounts
     assert all(one.adds_up for one in accounts)
+
+
+def test_a_summary_that_repeats_what_came_before_is_taken_event_by_event():
+    run = {"sub": "s", "attempt": 0, "channel": "all", "epoch": "e", "first": 1, "last": 3, "id": "e-3", "since": 4.0,
+           "gap": 0.1, "slowest": 0.1}  # fmt: skip
+    account, fates = settle(opened(1), *(pub(1 + n / 10, n) for n in (1, 2, 3)), got(3, 1), (5, "sub.run", run))
+    assert account.delivered == 3
+    assert fates == [("duplicated", 1)]

@@ -112,3 +112,9 @@ def test_what_no_player_could_play_is_refused_in_one_sentence(steps, sentence):
     with pytest.raises(HarnessError) as caught:
         from_json(steps)
     assert str(caught.value).startswith(sentence)
+
+
+def test_the_plain_stream_has_neither_end_nor_filter():
+    assert Stream().plain
+    assert not Stream(events=1).plain
+    assert not Stream(dribble=0.1).plain

@@ -3,6 +3,8 @@
 from itertools import pairwise
 from random import Random
 
+import pytest
+
 from harness.world import RETRY, World
 
 
@@ -36,3 +38,55 @@ def test_a_server_that_is_down_publishes_nothing_and_clients_wait_at_least_the_r
     times = [record.t for record in world.records if record.kind == "sub.attempt"]
     assert not [record for record in world.records if record.kind == "published"]
     assert all(b - a >= RETRY for a, b in pairwise(times))
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_who_has_been_closed_hears_of_nothing_more_whatever_is_on_its_way(seed):
+    """Closed at a random moment of a random plot: nothing of its own is told later than the close and its answer."""
+    rng = Random(seed)
+    world = World(rng)
+    world.replay_events = 2
+    world.open("a", "u")
+    for _ in range(12):
+        match rng.randrange(7):
+            case 0 if world.up and world.buffer:
+                world.cut_inside()
+            case 1:
+                world.drop(rng.choice(["fin", "rst"]))
+            case 2:
+                world.crash(rng.random() / 5)
+            case 3:
+                world.hush(rng.random() < 0.5)
+            case 4:
+                world.flag(rng.random() < 0.8)
+            case _:
+                world.publish(None)
+        world.run(rng.random() / 10)
+    world.close()
+    end = world.now
+    world.hush(False)
+    world.publish(None)
+    world.run(3.0)
+    told = [one.kind for one in world.records if one.kind.startswith("sub.") and one.t > end + 0.001]
+    assert set(told) <= {"sub.closed"}
+
+
+def test_what_was_on_its_way_when_it_was_closed_is_not_told():
+    for what in ("torn", "reset"):
+        world = World(Random(1))
+        world.open("a", "u")
+        world.run(0.3)
+        world.publish(None)
+        world.run(0.3)
+        if what == "torn":
+            world.cut_inside()
+        else:
+            world.crash(0.05)
+            until = world.now + 5.0
+            while not [one for one in world.records if one.kind == "conn.resumed" and one["reset"]]:
+                world.run(0.0005)
+                assert world.now < until
+        world.close()
+        told = len([one for one in world.records if one.kind.startswith("sub.")])
+        world.run(2.0)
+        assert len([one for one in world.records if one.kind.startswith("sub.")]) == told

@@ -13,6 +13,8 @@ from harness.run import Job
 from harness.scenario import Scenario
 
 NAMES = sorted(locate.names("scenarios"))
+# Two and a half minutes of the product's own figures: not for every `make test`.
+LONG = ("product_figures",)
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -26,20 +28,32 @@ def test_a_scenario_says_what_it_asks_and_names_checks_that_exist(name):
     assert set(scenario.checks) <= families | set(REGISTRY)
 
 
-@pytest.fixture(scope="module")
-def results(tmp_path_factory):
-    """Every scenario run once, many at a time."""
+def run(names, out):
+    """Run these scenarios once, many at a time; why each left no history, and where it is."""
     checks.load()
-    out: Path = tmp_path_factory.mktemp("runs")
-    jobs = [Job(scenario=name, out=str(out / name)) for name in NAMES]
-    complaints = asyncio.run(run_all(jobs, at_once=8, on_phase=lambda job, phase: None))
+    jobs = [Job(scenario=name, out=str(out / name)) for name in names]
+    complaints = asyncio.run(run_all(jobs, at_once=6, on_phase=lambda job, phase: None))
     return {job.scenario: (complaints[job.out], Path(job.out) / "history.jsonl") for job in jobs}
 
 
+@pytest.fixture(scope="module")
+def results(tmp_path_factory):
+    return run([name for name in NAMES if name not in LONG], tmp_path_factory.mktemp("runs"))
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", [name for name in NAMES if name not in LONG])
 def test_a_good_server_and_a_good_client_pass(name, results):
-    complaint, path = results[name]
+    passes(*results[name])
+
+
+@pytest.mark.ci
+@pytest.mark.parametrize("name", LONG)
+def test_the_long_ones_pass_too(name, tmp_path):
+    passes(*run([name], tmp_path)[name])
+
+
+def passes(complaint, path):
     assert complaint == ""
     run = judged(path)
     bad = [f"{one.check} {one.outcome.name}: {one.actual}" for one in run.verdicts if one.outcome > Outcome.PASS]

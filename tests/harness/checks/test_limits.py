@@ -80,3 +80,13 @@ def test_a_slot_is_free_again_after_the_promised_time():
 
 def test_nothing_is_judged_without_a_promise():
     assert verdict("limits.exact") is verdict("limits.slot_freed") is exact(start("a")) is Outcome.SKIP
+
+
+def test_who_asks_beyond_the_limit_and_is_neither_let_in_nor_refused_shows_that_it_was_asked():
+    sign = sub(5, "comment", "a", attempt=0)
+    assert exact(*TWO, sign, *lags(9)) is Outcome.PASS
+
+
+def test_who_borrows_a_connection_asks_for_none():
+    borrower = sub(0, "start", "b", user="u", options={"shared": True})
+    assert exact(start("a"), borrower, *TWO[2:], sub(2.1, "open", "b", attempt=0), *lags(9)) is Outcome.SKIP

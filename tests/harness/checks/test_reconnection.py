@@ -87,12 +87,20 @@ def came_back(id, header, *more):
 def test_the_header_is_the_id_as_it_was_or_as_its_utf8_bytes_look():
     assert came_back("x", "x") is came_back("", None) is Outcome.PASS
     assert came_back("\u00e9", "\u00c3\u00a9") is Outcome.PASS
-    assert (
-        came_back("x", None) is came_back("", "\u4e2d") is came_back("x", "y") is Outcome.FAIL
-        if False
-        else Outcome.PASS
-    )
     assert came_back("x", None) is Outcome.FAIL
+
+
+def test_a_header_that_is_no_latin_1_is_compared_as_it_is():
+    tells = sub(1.6, "id", attempt=0, id="x")
+    assert came_back("x", "\u4e2d", tells) is Outcome.FAIL
+    assert came_back("\u4e2d", "\u4e2d") is Outcome.PASS
+
+
+def test_an_id_that_the_server_set_without_an_event_counts_too():
+    connected = conn(1, "request", **REQUEST)
+    quiet = conn(1.6, "sent", what="id", id="z")
+    assert came_back("x", "z", connected, quiet, sub(1.7, "id", attempt=0, id="x")) is Outcome.PASS
+    assert came_back("x", "y", connected, quiet, sub(1.7, "id", attempt=0, id="x")) is Outcome.FAIL
 
 
 def test_an_id_that_no_header_can_hold_may_be_left_out():

@@ -46,3 +46,23 @@ def test_what_a_script_of_the_mock_sends_is_not_the_servers():
     records = [sub(1, "open", attempt=0), sub(2, "id", attempt=0, id="z")]
     assert verdict("replay.no_id_on_control", *records) is Outcome.FAIL
     assert verdict("replay.no_id_on_control", scripted, *records) is Outcome.SKIP
+
+
+def published(t, seq):
+    about = {"channel": "all", "owner": None, "epoch": "e", "seq": seq, "id": f"e-{seq}", "type": "message"}
+    return (t, "published", {**about, "digest": f"d{seq}", "at": t})
+
+
+def test_a_resume_that_brought_nothing_was_not_reset():
+    promised = {"promises": {"replay_events": 1, "reset_event": "reset"}}
+    before = [
+        sub(0, "start", user="u", options={}),
+        sub(1, "open", attempt=0),
+        published(2, 1),
+        event(2.1, "e-1", "d1"),
+    ]
+    resumed = [sub(3, "attempt", attempt=1, last_event_id="e-1"), sub(3.1, "open", attempt=1)]
+    comment = sub(3.2, "comment", attempt=1)
+    assert verdict("replay.no_needless_reset", *before, *resumed, comment, **promised) is Outcome.PASS
+    late = [published(2.5, 2), published(2.6, 3)]
+    assert verdict("replay.reset_when_too_old", *before, *late, *resumed, comment, **promised) is Outcome.SKIP

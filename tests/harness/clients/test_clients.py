@@ -105,3 +105,14 @@ def test_whatever_a_session_can_tell_has_its_kind():
     told = {"attempt", "response", "open", "poll", "event", "comment", "retry", "id", "ignored", "error", "end", "wait",
             "state"}  # fmt: skip
     assert {f"sub.{name}" for name in told} <= KINDS.keys()
+
+
+def test_a_reason_that_carries_the_url_carries_no_token(one, notes):
+    told = "Client error '401' for url 'http://h/s?access_token=abc.def&sub=s'"
+    one.error(told)
+    one.ended(told)
+    one.waiting(1.0, told)
+    one.state("FAILED", told)
+    reasons = [record["reason"] for record in notes.records]
+    assert len(reasons) == 4
+    assert all("abc" not in reason and "access_token=u0:" in reason for reason in reasons)
