@@ -6,6 +6,7 @@ is judged.  A second Ctrl-C ends the command and its children at once.
 
 import asyncio
 import contextlib
+import importlib.util
 import os
 import signal
 import tempfile
@@ -109,10 +110,13 @@ def _by_time(results: Path, now: float) -> Path:
 
 
 def try_network() -> None:
-    """Start and stop the proxy that the environment names, if it names one. Raises HarnessError."""
-    if not any(name in os.environ for name in ("TOXIPROXY_SERVER", "TOXIPROXY_URL")):
+    """Start and stop the proxy where it is not the embedded one. Raises HarnessError, also if none can be driven."""
+    from harness.proxy.control import chosen, start_network
+
+    if importlib.util.find_spec("toxiproxy") is None:
+        raise HarnessError("toxiproxy-python is missing; pip install 'sse-harness[toxiproxy]'")
+    if chosen(os.environ) == "embedded":
         return
-    from harness.proxy.control import start_network
 
     async def attempt() -> None:
         with tempfile.TemporaryDirectory(prefix="sse-harness-") as folder:
@@ -168,7 +172,8 @@ def _kill_children() -> None:
     """End the runs without a word; the servers and proxies that they started end with them."""
     for child in psutil.Process().children():
         with contextlib.suppress(psutil.NoSuchProcess):
-            child.kill()
+            if "harness.run" in child.cmdline():
+                child.kill()
 
 
 def batch(jobs: Sequence[Job], *, at_once: int, on_phase: OnPhase, out: Path) -> Batch:

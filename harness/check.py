@@ -30,7 +30,7 @@ class Finding:
     """What a check found: what had to be, what was, the records that show it, and how much was judged.
 
     `measured` counts what the outcome rests on (deliveries, reconnects, users, minutes ...) and any figure that the
-    report shall show; numbers only.
+    report shall show; numbers only. `waived`: skipped because nobody promised or declared what the check judges.
     """
 
     outcome: Outcome
@@ -38,6 +38,7 @@ class Finding:
     actual: str
     evidence: tuple[str, ...] = ()
     measured: Mapping[str, float] = field(default_factory=dict)
+    waived: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +70,7 @@ class Verdict:
     actual: str
     evidence: tuple[str, ...]
     measured: Mapping[str, float]
+    waived: bool = False
 
 
 REGISTRY: Final[dict[str, Check]] = {}
@@ -81,7 +83,7 @@ def check(
 
     def note(function: Callable[[History], Finding]) -> Callable[[History], Finding]:
         sentence = " ".join((function.__doc__ or "").split("\n\n")[0].split())
-        if not sentence or name in REGISTRY and REGISTRY[name].function.__module__ != function.__module__:
+        if not sentence or (name in REGISTRY and REGISTRY[name].function.__module__ != function.__module__):
             raise HarnessError(f"check {name} needs a docstring and a name of its own")
         REGISTRY[name] = Check(name, requirements, level, subject, sentence, function)
         return function
@@ -105,6 +107,11 @@ def skipped(reason: str, **measured: float) -> Finding:
     return Finding(Outcome.SKIP, "", reason, (), measured)
 
 
+def waived(reason: str) -> Finding:
+    """Nothing to judge, because the target or the client does not promise it."""
+    return Finding(Outcome.SKIP, "", reason, waived=True)
+
+
 def judge(history: History, checks: Iterable[Check] | None = None) -> list[Verdict]:
     """Every check's verdict on this history, in the order of their names."""
     troubles = [str(record["reason"]) for record in history.of("trouble")]
@@ -124,7 +131,7 @@ def _verdict(one: Check, found: Finding, troubles: list[str]) -> Verdict:
         found = unknown(found.expected, f"the environment failed: {troubles[0]} (saw: {found.actual})", found.evidence)
     return Verdict(
         one.name, one.requirements, one.level, one.subject,
-        found.outcome, found.expected, found.actual, found.evidence[:20], found.measured,
+        found.outcome, found.expected, found.actual, found.evidence[:20], found.measured, found.waived,
     )  # fmt: skip
 
 

@@ -53,7 +53,9 @@ def ordered(config: Config, *, stage: int, policy: Path | None, seed: int, previ
     folder = batch.new_folder(config, now=time.time())
     jobs = batch.probing(batch.jobs_of(names, config, out=folder, seeds=seeds))
     return Order(
-        policy=rules, stage=stage, jobs=jobs, plans=batch.resolved(jobs), out=folder, at_once=config.jobs,
+        policy=rules, stage=stage, jobs=jobs, plans=batch.resolved(jobs), out=folder,
+        # Runs against one server would see each other's events.
+        at_once=config.jobs if all(job.target is None for job in jobs) else 1,
         previous=before,
     )  # fmt: skip
 
@@ -73,7 +75,7 @@ def previous_of(run: Path) -> Previous:
 
 
 def artefact_of(plans: Sequence[Plan]) -> str:
-    """Names what is signed off: the target (its file and the build that it names; the mock: its code) and the client."""
+    """Names what is signed off: the target (its file, with the build that it names; the mock's code) and the client."""
     from harness.selftest import digest
 
     sums = hashlib.sha256()

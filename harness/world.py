@@ -452,6 +452,8 @@ class World:
             return
         sub.heard = self.now
         self.note("sub.comment", sub=sub.name, attempt=stream.attempt, text="heartbeat")
+        if "dispatches-empty" in self.defects:
+            self.note("sub.event", sub=sub.name, attempt=stream.attempt, id=sub.last_id, type="message", data="")
         if "heartbeat-with-id" in self.defects:
             sub.last_id = f"hb-{self.number}"
             self.note("sub.id", sub=sub.name, attempt=stream.attempt, id=sub.last_id)
@@ -527,7 +529,8 @@ class World:
         if sub.gone:
             return
         self.note("sub.end", sub=sub.name, attempt=number, reason=reason)
-        self.note("sub.error", sub=sub.name, attempt=number, reason=reason)
+        if not ("hides-errors" in self.defects and sub.user != "u0"):
+            self.note("sub.error", sub=sub.name, attempt=number, reason=reason)
         grown = min(CAP, BASE * 2 ** (0 if "no-backoff" in self.defects else sub.failures))
         delay = max(RETRY, floor) + (grown if "no-jitter" in self.defects else self.rng.random() * grown)
         if "ignores-retry" in self.defects:

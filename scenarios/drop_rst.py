@@ -15,10 +15,19 @@ scenario = Scenario(
     steps=(
         AwaitOpen(),
         *(
-            (Burst(2, "both"), Wait(0.7), Network("add", RESET), Burst(1, "both"), Wait(0.3))
-            + (Network("remove", RESET), Wait(1.5), AwaitOpen())
-        )
-        * 2,
+            step
+            for _ in range(2)
+            for step in (
+                Burst(2, "both"),
+                Wait(0.7),
+                Network("add", RESET),
+                Burst(1, "both"),
+                Wait(0.3),
+                Network("remove", RESET),
+                Wait(1.5),
+                AwaitOpen(),
+            )
+        ),
         Wait(0.5),
     ),
     needs=frozenset({"publish", "replay"}),

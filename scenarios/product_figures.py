@@ -14,8 +14,12 @@ scenario = Scenario(
     checks=("heartbeat.cadence", "heartbeat.deadline", "reconnection.happens", "delivery.nothing_lost"),
     server={"heartbeat": 30.0, "retry_ms": 3000},
     client={
-        "policy": "resilient", "reconnection_time": 3.0, "backoff_base": 1.0, "backoff_cap": 8.0, "stable_after": 10.0,
-    },  # fmt: skip
+        "policy": "resilient",
+        "reconnection_time": 3.0,
+        "backoff_base": 1.0,
+        "backoff_cap": 8.0,
+        "stable_after": 10.0,
+    },
     steps=(
         AwaitOpen(),
         Burst(1, "both"),

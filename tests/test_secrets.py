@@ -97,7 +97,7 @@ scenario = Scenario(checks=(), needs=frozenset(), client={"poll_every": 0.05}, s
 """
 
 
-@pytest.mark.slow
+@pytest.mark.ci
 @pytest.mark.parametrize(
     ("how", "client"),
     [("bearer", "reference"), ("cookie:sid", "reference"), ("query", "reference"), ("query", "httpx_sse"),

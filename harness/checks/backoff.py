@@ -12,7 +12,7 @@ from statistics import mean
 
 from harness import declared
 from harness.attempts import Attempt, Life, lives
-from harness.check import Finding, check, failed, passed, skipped, unknown
+from harness.check import Finding, check, failed, passed, skipped, unknown, waived
 from harness.history import History
 from harness.timing import allowance
 
@@ -82,7 +82,7 @@ def backoff(history: History) -> Finding:
     """A client that declares backoff waits longer the more attempts have failed, up to its declared cap."""
     declares = declared.of(history)
     if not declares.can("backoff"):
-        return skipped("the client does not declare backoff")
+        return waived("the client does not declare backoff")
     waits = _waits(history)
     beyond_cap = [one for one in waits if _beyond_cap(one, declares.number("backoff_cap"))]
     expected = f"waits grow at least {FACTOR:g}-fold up to the {LATE}rd failure, and stay below the cap"
@@ -94,7 +94,7 @@ def backoff(history: History) -> Finding:
     if min(len(first), len(late)) < ENOUGH:
         return skipped(f"{len(first)} first waits and {len(late)} late ones; {ENOUGH} of each are needed")
     if (room := _room(declares)) < 2 * FACTOR:
-        return skipped(f"the declared cap is {room:g} times the base, too little to see growth")
+        return waived(f"the declared cap is {room:g} times the base, too little to see growth")
     return _growth(expected, mean(first), mean(late), len(first) + len(late))
 
 
@@ -121,7 +121,7 @@ def _room(declares: declared.Declared) -> float:
 def jitter(history: History) -> Finding:
     """The waits of several clients after the same number of failures differ, so that they do not come all at once."""
     if not declared.of(history).can("jitter"):
-        return skipped("the client does not declare jitter")
+        return waived("the client does not declare jitter")
     by_index: dict[int, dict[str, _Wait]] = defaultdict(dict)
     for one in _waits(history):
         if not one.asked:

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from harness import attempts, declared
-from harness.check import Finding, Outcome, check, failed, passed, skipped, unknown
+from harness.check import Finding, Outcome, check, failed, passed, skipped, unknown, waived
 from harness.history import History
 from harness.stats import binomial_band
 from harness.timing import too_late
@@ -87,7 +87,7 @@ def kill_switch(history: History) -> Finding:
     """Switching the flag off ends every live stream within the promised time."""
     within = declared.of(history).promises.kill_switch_within
     if within is None:
-        return skipped("the target promises no kill switch")
+        return waived("the target promises no kill switch")
     judged: list[tuple[Outcome, str]] = []
     for stage in off(history):
         for one in attempts.streams(history):

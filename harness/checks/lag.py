@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from harness import attempts, declared, ledger
-from harness.check import Finding, Outcome, check, failed, passed, skipped, unknown
+from harness.check import Finding, Outcome, check, failed, passed, skipped, unknown, waived
 from harness.history import History
 from harness.published import Publication
 from harness.stats import percentile
@@ -30,7 +30,7 @@ def live(history: History) -> Finding:
     """A live event is dispatched within the promised latency where nothing is broken on purpose."""
     bound = declared.of(history).promises.max_latency
     if bound is None:
-        return skipped("the target promises no latency")
+        return waived("the target promises no latency")
     if not (delays := _delays(history, bound)):
         return skipped("no live delivery in a quiet window")
     judged = [(too_late(history, one.delay - bound, one.event.done, one.until), one) for one in delays]

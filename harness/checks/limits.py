@@ -13,7 +13,7 @@ from math import inf
 
 from harness import attempts, declared
 from harness.attempts import Attempt
-from harness.check import Finding, check, failed, passed, skipped
+from harness.check import Finding, check, failed, passed, skipped, waived
 from harness.history import History
 from harness.timing import allowance, quiet
 
@@ -125,7 +125,7 @@ def exact(history: History) -> Finding:
     """A user has at most as many streams as the limit, is refused none below it, and is told when to come back."""
     limit = declared.of(history).promises.limit_per_user
     if limit is None:
-        return skipped("the target promises no limit per user")
+        return waived("the target promises no limit per user")
     refusals = [one for one in attempts.attempts(history) if _refused(one)]
     early = [str(one) for one in wrong_refusals(history, limit) if one.ever < limit]
     silent = [f"{one.sub}: 429 without Retry-After" for one in refusals if one.headers and _silent(one)]
@@ -160,7 +160,7 @@ def slot_freed(history: History) -> Finding:
     promises = declared.of(history).promises
     limit, within = promises.limit_per_user, promises.frees_slot_within
     if limit is None or within is None:
-        return skipped("the target promises no limit per user or no time to free a slot")
+        return waived("the target promises no limit per user or no time to free a slot")
     kept = [str(one) for one in wrong_refusals(history, limit) if one.ever >= limit]
     expected = f"a slot is free {within:g} s after its stream ended"
     if kept:

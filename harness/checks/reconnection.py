@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from harness import declared
 from harness.attempts import Attempt, Life, lives, pairs
-from harness.check import Finding, Outcome, check, failed, passed, skipped, unknown
+from harness.check import Finding, Outcome, check, failed, passed, skipped, unknown, waived
 from harness.history import History
 from harness.timing import RESOLUTION, quiet, too_late
 
@@ -216,7 +216,7 @@ def _stops(history: History, final: Callable[[Attempt, Life], bool], expected: s
 def retry_after(history: History) -> Finding:
     """A client that declares it waits after a refusal for as long as Retry-After says."""
     if not declared.of(history).can("retry-after"):
-        return skipped("the client does not declare retry-after")
+        return waived("the client does not declare retry-after")
     judged, wrong = 0, []
     for life in lives(history).values():
         for one, following in pairs(life):

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from harness import attempts, declared, ledger
 from harness.attempts import Attempt, Life
-from harness.check import Finding, check, failed, passed, skipped
+from harness.check import Finding, check, failed, passed, skipped, waived
 from harness.history import History, Record
 from harness.ledger import DROPPED
 from harness.published import Publication
@@ -88,7 +88,7 @@ def reset_when_too_old(history: History) -> Finding:
     """A resume whose id is older than the replay buffer is answered with an explicit reset."""
     promises = declared.of(history).promises
     if promises.replay_events is None or promises.reset_event is None:
-        return skipped("the target promises no replay buffer or no reset event")
+        return waived("the target promises no replay buffer or no reset event")
     judged, wrong = 0, []
     for one in resumes(history):
         if _behind(history, one.last, one.attempt.t_request) <= promises.replay_events:
@@ -144,7 +144,7 @@ def no_needless_reset(history: History) -> Finding:
     """A resume whose id is still in the replay buffer is not answered with a reset."""
     promises = declared.of(history).promises
     if promises.replay_events is None or promises.reset_event is None:
-        return skipped("the target promises no replay buffer or no reset event")
+        return waived("the target promises no replay buffer or no reset event")
     starts = [record.t for record in history.of("server.start", "server.stop")]
     judged, wrong = 0, []
     for one in resumes(history):

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from harness import attempts, declared
 from harness.attempts import Attempt, Life
-from harness.check import Finding, Outcome, check, failed, passed, skipped, unknown
+from harness.check import Finding, Outcome, check, failed, passed, skipped, unknown, waived
 from harness.checks.flag import Stage, off
 from harness.history import History
 from harness.stats import rate_excess
@@ -31,7 +31,7 @@ def falls_back(history: History) -> Finding:
     """Where streaming is not to be had (204) a client that declares it polls instead, from its next interval on."""
     every = declared.of(history).number("poll_every")
     if not declared.of(history).can("polling") or every is None:
-        return skipped("the client does not declare polling, or the run offers none")
+        return waived("the client does not declare polling, or the run offers none")
     judged = [found for life in attempts.lives(history).values() for found in _fallen(history, life, every + SLACK)]
     if not judged:
         return skipped("no client was told that there is no stream for it")

@@ -159,7 +159,7 @@ class LoadRun:
         command = "from harness.cli import main; main()"
         try:
             ended = subprocess.run(
-                [sys.executable, "-c", command, "judge", str(self.folder), "--out", str(self.folder)],
+                [sys.executable, "-P", "-c", command, "judge", str(self.folder), "--out", str(self.folder)],
                 capture_output=True, timeout=JUDGE_WITHIN, start_new_session=True, check=False,
             )  # fmt: skip
         except subprocess.TimeoutExpired:

@@ -129,21 +129,6 @@ def _left_behind(**counts: int) -> Change:
     return change
 
 
-def _silent_losses(records: list[Record]) -> list[Record]:
-    """One subscriber never says that it lost its connection; another does."""
-    return [one for one in records if not (one.kind == "sub.error" and one["sub"] == "u0-0")] + [
-        Record(records[-1].t, "sub.error", {"sub": "another", "attempt": 0, "reason": "end of stream"})
-    ]
-
-
-def _empty_event(records: list[Record]) -> list[Record]:
-    """A heartbeat is dispatched as an event without data."""
-    at = next(i for i, one in enumerate(records) if one.kind == "sub.event")
-    sub = records[at]["sub"]
-    ghost = Record(records[at].t, "sub.event", {"sub": sub, "attempt": 0, "id": "", "type": "message", "data": ""})
-    return [*records[: at + 1], ghost, *records[at + 1 :]]
-
-
 # check -> how to make it FAIL; a check that is not here fails the test of the table
 PLANTS: dict[str, Plant] = {
     "cleanup.client_sockets": Plant("churn", ("never-closes-sockets",)),
@@ -196,8 +181,8 @@ PLANTS: dict[str, Plant] = {
     "security.own_events": Plant("isolation", ("leaks-to-other-user",)),
     "security.token_expiry": Plant("token_expiry", ("accepts-expired-token",)),
     "security.token_required": Plant("token_required", ("accepts-no-token",)),
-    "signals.error": Plant("drop_fin", change=_silent_losses),
-    "signals.no_empty_event": Plant("steady", change=_empty_event),
+    "signals.error": Plant("drop_fin", ("hides-errors",)),
+    "signals.no_empty_event": Plant("steady", ("dispatches-empty",)),
     "sharing.one_connection": Plant("shared_connection", ("opens-one-each",)),
 }
 

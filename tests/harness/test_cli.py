@@ -268,7 +268,7 @@ def test_folders_of_the_user_shadow_nothing_of_ours():
     assert "steady " in out
 
 
-@pytest.mark.slow
+@pytest.mark.ci
 def test_ctrl_c_in_the_middle_of_a_sign_off_writes_what_is_known():
     selftest._store(SelfTest(caught=3, planted=3, false_alarms=0, digest=selftest.digest()))
     with started("signoff", "--stage", "10", "--policy", "policy.toml", "--out", "out") as child:

@@ -13,7 +13,7 @@ from harness.target import Promises
 
 checks.load()
 # what needs every single event's data or id is judged by the engine as the event comes
-PER_EVENT = {"schema.valid", "replay.ids_unique", "security.framing"}
+PER_EVENT = {"schema.valid", "replay.ids_unique", "security.framing", "signals.no_empty_event"}
 CASES = [
     ("steady", ()), ("drop_fin", ()), ("drop_rst", ("replays-twice",)), ("drop_fin", ("ignores-last-event-id",)),
     ("drop_fin", ("replays-one-too-many",)), ("isolation", ("leaks-to-other-user",)), ("steady", ("buffers-2s",)),

@@ -49,3 +49,8 @@ def test_a_group_takes_no_case_that_could_ring_an_alarm_of_it():
     assert (one.must, other.may) == (("delivery.nothing_twice",), ("delivery.nothing_lost", "lag.live"))
     assert not Packed((one,)).takes(one)
     assert not Packed((one,)).takes(other), "a reordered event of the one is what the other must ring for"
+
+
+def test_a_group_is_named_after_its_cases():
+    for group in packed():
+        assert group.name == " + ".join(one.name for one in group.cases)

@@ -1,7 +1,7 @@
 import pytest
 
 from harness.errors import HarnessError
-from harness.faults.registry import LIVE, applied, parse, rest_of
+from harness.faults.registry import LIVE, applied, parse, rest_of, until
 from harness.script import GOOD, Close, Reset, Respond, Stream
 
 
@@ -69,3 +69,9 @@ def test_a_wrong_name_or_parameter_is_refused_in_one_sentence(name, parameters, 
     with pytest.raises(HarnessError) as caught:
         applied(name, GOOD, parameters)
     assert str(caught.value).startswith(sentence)
+
+
+def test_a_script_without_a_stream_has_its_end_left_and_takes_no_other():
+    refusal = (Respond(status=503), Close())
+    assert rest_of(refusal) == (Close(),)
+    assert until(refusal, Stream(events=0), Reset()) == refusal

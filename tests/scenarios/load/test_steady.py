@@ -22,7 +22,7 @@ from harness.stats import percentile
 ROOT = Path(__file__).parents[3]
 STEADY = ROOT / "scenarios" / "load" / "steady.py"
 SPAWNED = re.compile("All users spawned|Spawning is complete")  # the latter where workers are slow to report
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.ci]
 
 
 def free_port():
