@@ -8,7 +8,7 @@ from harness.scenario import AwaitOpen, Burst, Network, Scenario, Wait
 
 scenario = Scenario(
     users=12,
-    rate=60,
+    rate=30,
     checks=("delivery", "reconnection.happens", "reconnection.last_event_id", "reconnection.not_too_early", "replay"),
     steps=(
         AwaitOpen(),
