@@ -94,8 +94,13 @@ class Summary:
         kind = self._kind(stream, record, delay)
         expected = stream.last.get(name, 0) + 1
         stream.last[name] = max(seq, stream.last.get(name, 0))
-        if kind or (seq != expected and name in stream.last and expected > 1):
-            return self._anomaly(stream, record, kind or "order")
+        if not kind and seq != expected and expected > 1:
+            kind = "order"
+        if kind in ("stale", "order") and self.kept[kind] >= KEPT:
+            # It was delivered all the same: it extends a run, or begins one, and the run says how late it was.
+            self.uncounted[kind] += 1
+        elif kind:
+            return self._anomaly(stream, record, kind)
         run = stream.runs.get(name[1])
         if run is None or run.attempt != record["attempt"] or run.epoch != name[0] or seq != run.last + 1:
             ended = [] if run is None else [stream.runs.pop(name[1]).record()]

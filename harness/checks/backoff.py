@@ -41,7 +41,12 @@ class _Wait:
 
 
 def _waits(history: History) -> list[_Wait]:
-    return history.memo("backoff.waits", lambda one: [w for life in lives(one).values() for w in _of(one, life)])
+    return history.memo("backoff.waits", _of_all)
+
+
+def _of_all(history: History) -> list[_Wait]:
+    # Those that share a connection wait as one.
+    return [wait for life in lives(history).values() if not life.borrows for wait in _of(history, life)]
 
 
 def _of(history: History, life: Life) -> Iterator[_Wait]:

@@ -159,7 +159,7 @@ def test_a_folder_without_a_sign_off_is_no_stage_before(tmp_path, text):
 def test_the_artefact_is_target_and_client(order, tmp_path):
     one = order()
     named = signoff.artefact_of(one.plans)
-    assert named == signoff.artefact_of(one.plans)
+    assert named == signoff.artefact_of(one.plans) == signoff.artefact_of(one.plans[:1])
     client = tmp_path / "client.py"
     client.write_text("CAPABILITIES = frozenset()\nasync def subscribe(session): ...\n")
     shutil.rmtree(one.out)

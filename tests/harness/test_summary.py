@@ -75,3 +75,26 @@ def test_other_records_pass_and_a_comment_counts_as_a_sign_of_life():
     [run] = summary.flush()
     assert (run["first"], run["last"], run["gap"], run["since"], run.t) == (1, 2, 2.5, 1.0, 4.0)
     assert [one.kind for one in summary.feed(event(5.0, 3, at=3.0))] == ["sub.event"]
+
+
+@pytest.mark.parametrize("late", [True, False])
+def test_what_is_no_longer_told_in_full_still_counts_as_delivered(late):
+    """Far more late (or unordered) events than are kept: the accounts of the summary are those of the records."""
+    number, step = KEPT + 500, 1 if late else 2
+    summary = Summary(Promises(max_latency=1.0))
+    start = Record(0.0, "sub.start", {"sub": "a", "user": "u", "options": {}})
+    records = [start, Record(0.5, "sub.open", {"sub": "a", "attempt": 0})]
+    for seq in range(1, number * step + 1, step):
+        t = 1.0 + seq
+        told = {"channel": "all", "owner": None, "epoch": "e", "seq": seq, "digest": "d", "intact": True}
+        records.append(Record(t, "published", {**told, "id": f"e-{seq}", "type": "x", "at": t}))
+        got = {"sub": "a", "attempt": 0, "id": f"e-{seq}", "type": "x", "at": t, **told}
+        records.append(Record(t + (5.0 if late else 0.1), "sub.event", got))
+    records.sort(key=lambda one: one.t)
+    written = [one for record in records for one in summary.feed(record)] + summary.flush()
+    full, short = (
+        ledger.settled(History(tuple(some), {}))[0] for some in (records, sorted(written, key=lambda one: one.t))
+    )
+    assert short == full
+    assert full[0].delivered == number
+    assert summary.uncounted.total() > 0
