@@ -56,6 +56,16 @@ def test_a_request_while_the_flag_is_off_gets_no_stream():
     assert verdict("flag.gates", OFF, *asked, refused, *lags(6), **PROMISE) is Outcome.PASS
 
 
+def test_a_probe_counts_only_while_the_flag_is_off():
+    def probe(t, status):
+        return (t, "probe", {"name": "p", "status": status, "headers": {}, "began": t - 0.01})
+
+    before, meanwhile = probe(1.0, 200), (probe(4.0, 204), probe(4.0, 200))
+    assert verdict("flag.gates", before, OFF, *lags(6), **PROMISE) is Outcome.SKIP
+    assert verdict("flag.gates", before, OFF, meanwhile[0], *lags(6), **PROMISE) is Outcome.PASS
+    assert verdict("flag.gates", before, OFF, meanwhile[1], *lags(6), **PROMISE) is Outcome.FAIL
+
+
 def test_a_client_that_came_later_is_not_one_that_loops():
     assert verdict("flag.no_client_loop", OFF, sub(3, "open", attempt=0), *lags(6)) is Outcome.SKIP
 
