@@ -48,13 +48,11 @@ def _clients(config: Config) -> Rows:
 
 
 def _subscribes(path: Path) -> bool:
-    """Whether a file is a client at all: it defines `subscribe`, or brings it in by that name."""
+    """Whether a file is a client at all: it declares CAPABILITIES."""
     for node in ast.parse(path.read_bytes()).body:
-        match node:
-            case ast.AsyncFunctionDef(name="subscribe") | ast.Assign(targets=[ast.Name(id="subscribe")]):
-                return True
-            case ast.ImportFrom(names=names) if "subscribe" in [one.asname or one.name for one in names]:
-                return True
+        targets = node.targets if isinstance(node, ast.Assign) else [getattr(node, "target", None)]
+        if any(isinstance(one, ast.Name) and one.id == "CAPABILITIES" for one in targets):
+            return True
     return False
 
 

@@ -18,29 +18,19 @@ import httpx
 from harness import tls
 from harness.clients import Session, polling, sharing
 from harness.clients.polling import Resume, Stream
+from harness.clients.telling import tell
 from harness.subscriber import (
     CAPABILITIES as BY_POLICY,
 )  # fmt: skip
 from harness.subscriber import (
-    Changed,
     Closed,
     Connect,
     Disconnect,
-    Dispatch,
-    Ended,
-    Error,
     Failed,
-    Heard,
-    IdCommitted,
-    Opened,
     Options,
     Output,
     RefreshToken,
-    Skipped,
     Subscriber,
-    Told,
-    Waiting,
-    Withheld,
 )
 
 CAPABILITIES = BY_POLICY["resilient"] | {"configurable", "polling", "shared"}
@@ -109,7 +99,7 @@ class Driver:
                 case RefreshToken():
                     return await self._carry_out(await self._refreshed(), http)
                 case _:
-                    self._tell(output)
+                    tell(self.session, output, machine=self.machine, received=self.received)
         return not any(isinstance(output, Failed | Closed) for output in outputs)
 
     def _connect(self, output: Connect, http: httpx.AsyncClient) -> None:
@@ -169,41 +159,13 @@ class Driver:
         """Whatever ends the coroutine closes the machine and the transport."""
         for output in self.machine.close(self._now()):
             if not isinstance(output, Disconnect):
-                self._tell(output)
+                tell(self.session, output, machine=self.machine, received=self.received)
         await self._dropped()
 
     def _now(self) -> float:
         """The time of the machine's next input, and of all records that it leads to: waits are judged exactly."""
         self.session.at = asyncio.get_running_loop().time()
         return self.session.at
-
-    def _tell(self, notice: Output) -> None:
-        session = self.session
-        match notice:
-            case Dispatch(event):
-                session.event(id=event.id, type=event.type, data=event.data)
-            case Heard(text):
-                session.comment(text)
-            case Opened():
-                session.opened()
-            case Told(retry_ms):
-                session.retry(retry_ms)
-            case IdCommitted(id):
-                session.id_only(id)
-            case Skipped(ignored):
-                session.ignored(ignored.line, ignored.reason)
-            case Ended(reason, torn, invalid_utf8):
-                session.ended(reason, bytes=self.received, torn=int(torn), invalid_utf8=invalid_utf8)
-            case Error(reason) | Failed(reason):
-                session.error(reason)
-            case Waiting(delay, reason):
-                session.waiting(delay, reason)
-            case Changed(state, reason):
-                session.state(state.name, reason)
-            case Withheld(id):
-                session.state(self.machine.state.name, f"Last-Event-ID withheld: {id!r}")
-            case _:
-                pass
 
 
 def new_client(ca_file: Path | None = None) -> httpx.AsyncClient:

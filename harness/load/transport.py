@@ -18,8 +18,8 @@ import gevent
 from gevent.event import Event
 
 from harness.clients import Session
+from harness.clients.telling import tell
 from harness.load.response import End, Head, Reader, Said
-from harness.load.telling import tell
 from harness.subscriber import Closed, Connect, Disconnect, Failed, Options, Output, RefreshToken, Subscriber
 
 RECV: Final = 16384

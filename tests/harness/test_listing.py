@@ -9,8 +9,8 @@ def config(tmp_path):
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "of_mine.py").write_text('"""Is it mine?"""\nraise SystemExit("imported")\n')
     (tmp_path / "theirs").mkdir()
-    (tmp_path / "theirs" / "a_client.py").write_text('"""A client."""\n\n\nasync def subscribe(session): ...\n')
-    (tmp_path / "theirs" / "no_client.py").write_text('"""Not one."""\n')
+    (tmp_path / "theirs" / "a_client.py").write_text('"""A client."""\n\nCAPABILITIES: frozenset[str] = frozenset()\n')
+    (tmp_path / "theirs" / "no_client.py").write_text('"""Not one."""\n\nasync def subscribe(session): ...\n')
     (tmp_path / "pyproject.toml").write_text('[tool.sse-harness]\nscenarios = ["mine"]\nclients = ["theirs"]\n')
     return load_config({}, environ={}, folder=tmp_path)
 
@@ -32,7 +32,7 @@ def test_scenarios_and_clients_of_the_user_are_read_and_never_imported(config):
     clients = dict(listing.rows("clients", config))
     assert clients["a_client"] == "A client."
     assert {"reference", "reference_spec", "httpx_sse"} <= clients.keys()
-    assert not {"no_client", "faulty"} & clients.keys()
+    assert not {"no_client", "faulty", "polling", "sharing", "telling"} & clients.keys()
 
 
 def test_requirements_keep_the_order_of_the_catalogue(config):

@@ -1,8 +1,8 @@
 import pytest
 
 from harness import subscriber
+from harness.clients.telling import tell
 from harness.eventstream import Event, Ignored
-from harness.load.telling import tell
 
 
 class Noting:
