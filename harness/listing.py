@@ -48,12 +48,22 @@ def _clients(config: Config) -> Rows:
 
 
 def _subscribes(path: Path) -> bool:
-    """Whether a file is a client at all: it declares CAPABILITIES."""
-    for node in ast.parse(path.read_bytes()).body:
-        targets = node.targets if isinstance(node, ast.Assign) else [getattr(node, "target", None)]
-        if any(isinstance(one, ast.Name) and one.id == "CAPABILITIES" for one in targets):
-            return True
-    return False
+    """Whether a file is a client at all: it has `CAPABILITIES` and `subscribe`, its own or imported ones."""
+    bound = {name for node in ast.parse(path.read_bytes()).body for name in _bound(node)}
+    return {"CAPABILITIES", "subscribe"} <= bound
+
+
+def _bound(statement: ast.stmt) -> set[str]:
+    """The names that a statement at the top of a module defines, assigns or imports."""
+    match statement:
+        case ast.AsyncFunctionDef(name=name) | ast.FunctionDef(name=name) | ast.AnnAssign(target=ast.Name(id=name)):
+            return {name}
+        case ast.Assign(targets=targets):
+            return {one.id for one in targets if isinstance(one, ast.Name)}
+        case ast.ImportFrom(names=names):
+            return {one.asname or one.name for one in names}
+        case _:
+            return set()
 
 
 def _faults(config: Config) -> Rows:

@@ -73,7 +73,7 @@ def test_links_lead_to_files():
         if not place.startswith("http"):
             assert (ROOT / place).exists(), place
     for place in re.findall(r"`((?:harness|scenarios|reports|tests|mock_server)/[\w/.]+)`", TEXT):
-        assert place.startswith("reports/runs/") or (ROOT / place).exists(), place
+        assert place.startswith("reports/runs") or (ROOT / place).exists(), place  # runs are not in git
 
 
 def test_the_target_file_can_be_read(tmp_path):

@@ -9,7 +9,12 @@ def config(tmp_path):
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "of_mine.py").write_text('"""Is it mine?"""\nraise SystemExit("imported")\n')
     (tmp_path / "theirs").mkdir()
-    (tmp_path / "theirs" / "a_client.py").write_text('"""A client."""\n\nCAPABILITIES: frozenset[str] = frozenset()\n')
+    (tmp_path / "theirs" / "a_client.py").write_text(
+        '"""A client."""\n\nCAPABILITIES: frozenset[str] = frozenset()\n\nasync def subscribe(session): ...\n'
+    )
+    (tmp_path / "theirs" / "renamed.py").write_text(
+        '"""Ours, renamed."""\n\nfrom harness.clients.reference import CAPABILITIES, subscribe\n'
+    )
     (tmp_path / "theirs" / "no_client.py").write_text('"""Not one."""\n\nasync def subscribe(session): ...\n')
     (tmp_path / "pyproject.toml").write_text('[tool.sse-harness]\nscenarios = ["mine"]\nclients = ["theirs"]\n')
     return load_config({}, environ={}, folder=tmp_path)
@@ -31,6 +36,7 @@ def test_scenarios_and_clients_of_the_user_are_read_and_never_imported(config):
     assert dict(listing.rows("scenarios", config))["of_mine"] == "Is it mine?"
     clients = dict(listing.rows("clients", config))
     assert clients["a_client"] == "A client."
+    assert clients["renamed"] == "Ours, renamed."
     assert {"reference", "reference_spec", "httpx_sse"} <= clients.keys()
     assert not {"no_client", "faulty", "polling", "sharing", "telling"} & clients.keys()
 
