@@ -5,7 +5,6 @@ is judged.  A second Ctrl-C ends the command and its children at once.
 """
 
 import asyncio
-import contextlib
 import importlib.util
 import os
 import signal
@@ -16,14 +15,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
-import psutil
-
 from harness import checks, locate
 from harness.check import Outcome
 from harness.config import Config
 from harness.errors import HarnessError
 from harness.judgement import judged
-from harness.pool import OnPhase, run_all
+from harness.pool import OnPhase, kill_all, run_all
 from harness.results import RunResult
 from harness.run import OWN_CLIENTS, Job, Plan, resolve
 
@@ -151,7 +148,7 @@ async def _interruptible(jobs: Sequence[Job], at_once: int, on_phase: OnPhase) -
         if interrupts == 1:
             work.cancel()
         else:
-            _kill_children()
+            kill_all()
 
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, interrupt)
@@ -166,14 +163,6 @@ async def _interruptible(jobs: Sequence[Job], at_once: int, on_phase: OnPhase) -
     finally:
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.remove_signal_handler(number)
-
-
-def _kill_children() -> None:
-    """End the runs without a word; the servers and proxies that they started end with them."""
-    for child in psutil.Process().children():
-        with contextlib.suppress(psutil.NoSuchProcess):
-            if "harness.run" in child.cmdline():
-                child.kill()
 
 
 def batch(jobs: Sequence[Job], *, at_once: int, on_phase: OnPhase, out: Path) -> Batch:

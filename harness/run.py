@@ -15,7 +15,6 @@ run that exceeds its limit or is interrupted leaves a record `trouble`: then not
 
 import asyncio
 import contextlib
-import json
 import platform
 import signal
 import sys
@@ -306,22 +305,12 @@ async def _cancelled(task: asyncio.Task[Any]) -> None:
         await task
 
 
-def main() -> None:
-    """The child process of one job: the job as JSON on standard input, a line per phase on standard output."""
-    # Behind everything that is installed: `package.module:attribute` may lie in the working directory.
-    sys.path.append(str(Path.cwd()))
-    order = json.load(sys.stdin)
-    order["defects"] = tuple(order.get("defects", ()))
-
-    def say(phase: str) -> None:
-        print(phase, flush=True)  # noqa: T201 - this is how the parent hears of progress
-
+def born(order: Mapping[str, Any], say: Say) -> int:
+    """The life of a run's process, forked by the nursery: record the job of this order; the process's exit code."""
+    job = Job(**{**order, "defects": tuple(order["defects"])})
     try:
-        asyncio.run(record(Job(**order), say))
+        asyncio.run(record(job, say))
     except HarnessError as exc:
         print(exc, file=sys.stderr)  # noqa: T201
-        raise SystemExit(2) from None
-
-
-if __name__ == "__main__":
-    main()
+        return 2
+    return 0

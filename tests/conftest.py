@@ -84,44 +84,49 @@ def listening_inodes():
 
 
 FAKE_RUN = '''#!{python}
-"""Stands in for the process of a run: does what its scenario's name says."""
+"""Stands in for the nursery: its children do what the name of their scenario says."""
 import json, pathlib, signal, sys, time
 
-job = json.load(sys.stdin)
-out = pathlib.Path(job["out"])
-what = pathlib.Path(job["scenario"]).stem
+from harness.nursery import serve
 
 
-def save(trouble=None):
-    lines = [
-        {{"t": 1.0, "kind": "history", "schema": 1, "role": "run", "host": "h", "boot": "b", "pid": 1, "mono": 1.0,
-          "wall": time.time(), "scenario": what, "checks": [], "seed": job["seed"], "target": {{"name": "mock"}},
-          "client": {{"name": job["client"]}}}},
-        *([{{"t": 2.0, "kind": "trouble", "reason": trouble}}] if trouble else []),
-    ]
-    (out / "history.jsonl").write_text("".join(json.dumps(one) + "\\n" for one in lines))
+def run(job, say):
+    out = pathlib.Path(job["out"])
+    what = pathlib.Path(job["scenario"]).stem
+
+    def save(trouble=None):
+        lines = [
+            {{"t": 1.0, "kind": "history", "schema": 1, "role": "run", "host": "h", "boot": "b", "pid": 1, "mono": 1.0,
+              "wall": time.time(), "scenario": what, "checks": [], "seed": job["seed"], "target": {{"name": "mock"}},
+              "client": {{"name": job["client"]}}}},
+            *([{{"t": 2.0, "kind": "trouble", "reason": trouble}}] if trouble else []),
+        ]
+        (out / "history.jsonl").write_text("".join(json.dumps(one) + "\\n" for one in lines))
+
+    def told_to_stop(*_):
+        save("the run was interrupted")
+        sys.exit(0)
+
+    say("start")
+    if what == "complains":
+        print("one sentence", file=sys.stderr)
+        return 1
+    if what == "dies":
+        return 7
+    if what == "stubborn":
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    if what in ("hangs", "stubborn"):
+        if what == "hangs":
+            signal.signal(signal.SIGTERM, told_to_stop)
+        say("steps")
+        while True:
+            time.sleep(60)
+    save()
+    say("stop")
+    return 0
 
 
-def told_to_stop(*_):
-    save("the run was interrupted")
-    sys.exit(0)
-
-
-print("start", flush=True)
-if what == "complains":
-    sys.exit("one sentence")
-if what == "dies":
-    sys.exit(7)
-if what == "stubborn":
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
-if what in ("hangs", "stubborn"):
-    if what == "hangs":
-        signal.signal(signal.SIGTERM, told_to_stop)
-    print("steps", flush=True)
-    while True:
-        time.sleep(60)
-save()
-print("stop", flush=True)
+serve(run)
 '''
 
 

@@ -20,7 +20,7 @@ LAYERS = {
     LOWEST: ("harness.meters", "harness.tls"),
     EDGES: ("harness.clients", "harness.proxy", "harness.browser", "mock_server", "scenarios", "reports"),
     PARTIES: ("harness.servers", "harness.probes", "harness.crowd", "harness.nemesis", "harness.load"),
-    RUNNERS: ("harness.run", "harness.pool", "harness.live", "harness.pytest_plugin"),
+    RUNNERS: ("harness.run", "harness.nursery", "harness.pool", "harness.live", "harness.pytest_plugin"),
     COMMANDS: (
         "harness.selftest", "harness.signoff", "harness.cli", "harness.batch", "harness.progress", "harness.doctor",
         "harness.listing", "harness.standalone",

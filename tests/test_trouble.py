@@ -76,6 +76,11 @@ class Command:
         """The process below it whose command line ends in this module, as soon as it is there."""
         return wait_for(lambda: next((one for one in self.relatives() if what in words(one)), None))
 
+    def forked(self):
+        """The process of the one run below it: a child of the nursery that runs the same program."""
+        nursery = self.child("harness.nursery")
+        return next(one for one in nursery.children() if "harness.nursery" in words(one))
+
     def until_recorded(self, *kinds):
         """Wait until the run has recorded each of these kinds."""
         parts = self.out / "goes_on" / "parts" / "run.jsonl"
@@ -135,10 +140,20 @@ def test_a_part_that_is_killed_makes_the_run_unknown_with_its_reason(project, mo
 def test_a_run_that_is_killed_is_unknown_and_takes_its_children_along(project):
     with Command(project, "run", "goes_on", "--out", "out") as command:
         command.until_recorded("sub.event")
-        command.child("harness.run").kill()
+        command.forked().kill()
         code, out, _ = command.ended()
     assert code == 3
     assert out.splitlines()[1] == "  UNKNOWN goes_on: the run's process ended with exit -9"
+
+
+@pytest.mark.slow
+def test_a_command_that_is_killed_takes_its_runs_along(project):
+    with Command(project, "run", "goes_on", "--out", "out") as command:
+        command.until_recorded("sub.event")
+        command.process.kill()
+        code, _, _ = command.ended()
+    assert code == -signal.SIGKILL
+    assert "the run was interrupted" in (project / "out" / "goes_on" / "history.jsonl").read_text()
 
 
 @pytest.mark.slow

@@ -3,14 +3,17 @@
 import asyncio
 import threading
 from collections.abc import Coroutine
-from concurrent.futures import Future
-from typing import Any, TypeVar
+from concurrent.futures import Future, wait
+from typing import Any, Final, TypeVar
 
 import httpx
 
 from harness.errors import HarnessError
 
 T = TypeVar("T")
+
+# Seconds.  A signal that comes just before a thread blocks on a lock is handled when the lock lets go: so it has to.
+GLANCE: Final = 0.25
 
 # pytest leaves frames of modules that say so out of a traceback: it ends at the line of the test.
 __tracebackhide__ = True
@@ -37,6 +40,8 @@ class Background:
         """Its result. Raises HarnessError, also for a server or proxy that cannot be reached."""
         future = asyncio.run_coroutine_threadsafe(self._noted(work), self._loop)
         try:
+            while not future.done():
+                wait([future], GLANCE)
             return future.result()
         except HarnessError as exc:
             raise HarnessError(str(exc)) from None
@@ -54,7 +59,11 @@ class Background:
         closed = asyncio.Event()
         self._started.set_result((asyncio.get_running_loop(), closed))
         await closed.wait()
-        # A caller that was interrupted has cancelled its work; to cancel that again would cut its cleaning up short.
+        # A caller that was interrupted has cancelled its work, unless the interrupt came before it could; to cancel
+        # that again would cut its cleaning up short.
+        for task in self._working:
+            if not task.cancelling():
+                task.cancel()
         while self._working:
             await asyncio.wait(self._working)
 

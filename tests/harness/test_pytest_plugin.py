@@ -31,7 +31,7 @@ scenario = Scenario(checks=("response.stream_head",), limit=0.0, server={{"heart
 """,
     "dead": f"""import os, sys
 {HEAD}
-if sys.argv[0].endswith("run.py"):
+if sys.argv[0].endswith("nursery.py"):
     os._exit(7)
 scenario = Scenario(checks=("delivery.nothing_lost",))
 """,

@@ -1,9 +1,8 @@
 import asyncio
-import io
 import json
 import os
 import signal
-import sys
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
@@ -265,23 +264,15 @@ def test_a_stream_over_tls_is_judged_past_the_proxy(job, tmp_path):
 # The child process
 
 
-def child(monkeypatch, capsys, text):
-    monkeypatch.setattr(sys, "stdin", io.StringIO(text))
-    monkeypatch.setattr(sys, "path", list(sys.path))
-    run.main()
-    return capsys.readouterr().out.split()
-
-
-def test_the_child_reads_its_job_and_says_each_phase(job, monkeypatch, capsys, tmp_path):
-    order = job("checks=(), needs=frozenset({'wings'})")
-    said = child(monkeypatch, capsys, json.dumps({"scenario": order.scenario, "out": order.out, "defects": []}))
+def test_the_child_records_its_job_and_says_each_phase(job, tmp_path):
+    said = []
+    assert run.born(asdict(job("checks=(), needs=frozenset({'wings'})")), said.append) == 0
     assert said == ["start"]
     assert (tmp_path / "out" / "history.jsonl").exists()
 
 
-def test_the_child_of_a_job_that_cannot_be_says_why(monkeypatch, capsys, tmp_path):
-    with pytest.raises(SystemExit, match="2"):
-        child(monkeypatch, capsys, json.dumps({"scenario": "stedy", "out": str(tmp_path)}))
+def test_the_child_of_a_job_that_cannot_be_says_why(capsys, tmp_path):
+    assert run.born(asdict(Job(scenario="stedy", out=str(tmp_path))), lambda _: None) == 2
     assert capsys.readouterr().err == "there is no scenario 'stedy'; did you mean steady?\n"
 
 

@@ -59,3 +59,18 @@ def test_interrupted_work_may_clean_up():
     with pytest.raises(KeyboardInterrupt), Background() as loop:
         loop.call(work())
     assert steps == ["working", "cleaned up"]
+
+
+def test_work_that_nobody_waits_for_any_more_ends_with_the_loop():
+    """As after an interrupt that came before the caller could cancel it."""
+    steps = []
+
+    async def work():
+        try:
+            await asyncio.Event().wait()
+        finally:
+            steps.append("cleaned up")
+
+    with Background() as loop:
+        asyncio.run_coroutine_threadsafe(loop._noted(work()), loop._loop)
+    assert steps == ["cleaned up"]
