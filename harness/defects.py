@@ -49,6 +49,7 @@ DEFECTS: Final[tuple[Defect, ...]] = (
     Defect("limit-one-too-many", "per_user_limit", ("limits.exact",)),
     Defect("limit-one-too-few", "per_user_limit", ("limits.exact",), ("limits.slot_freed",)),
     Defect("never-frees-slot", "per_user_limit", ("limits.slot_freed",), ("limits.exact", "cleanup.server_slots")),
+    Defect("never-frees-slot", "unmount", ("cleanup.server_slots",), ("limits.exact", "limits.slot_freed")),
     Defect("accepts-no-token", "token_required", ("security.token_required",)),
     Defect("accepts-expired-token", "token_expiry", ("security.token_expiry",)),
     Defect("reuses-ids-after-restart", "restart_crash", ("replay.ids_unique",), (LOST, TWICE, ORDER)),

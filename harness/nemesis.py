@@ -42,6 +42,7 @@ from harness.scenario import (
 from harness.servers import Server
 
 SETTLE: Final = 4.0
+GLANCE: Final = 0.1
 UNPROMISED: Final = 1.0  # seconds that a change of the flag gets where the target promises none
 FORGED: Final = "eyJ1c2VyIjoidTAifQ.Zm9yZ2Vk"
 
@@ -57,6 +58,7 @@ class Nemesis:
     users: tuple[str, ...]
     beat: float
     baseline: Mapping[str, int] | None = None
+    stats: Mapping[str, Any] | None = None
     faulted: bool = False
     broken: set[str] = field(default_factory=set)
     up: asyncio.Lock = field(default_factory=asyncio.Lock)
@@ -243,13 +245,26 @@ class Nemesis:
     async def _meter(self, label: str) -> None:
         """Read what the client's process and the server hold; wait a bounded while for it to settle first."""
         settled = await self._settled()
+        stats = await self._server_settled()
         if label == "baseline":
-            self.baseline = settled
+            self.baseline, self.stats = settled, stats
         self._read(label, settled)
-        stats = await self.server.stats()
         if stats is not None:
             known = {name: stats.get(name) for name in ("open", "slots", "rss", "descriptors", "tasks")}
             self.writer.write("server.stats", label=label, **known)
+
+    async def _server_settled(self) -> Mapping[str, Any] | None:
+        """What the server holds when it is as at the baseline, or after the time that it may take to notice."""
+        stats = await self.server.stats()
+        within = self.server.promises.frees_slot_within
+        until = time.monotonic() + SETTLE + (2 * self.beat if within is None else within)
+        while stats is not None and time.monotonic() < until:
+            goal, before = self.stats, stats
+            await asyncio.sleep(GLANCE)
+            stats = await self.server.stats()
+            if stats is not None and all(stats.get(name) == (goal or before).get(name) for name in ("open", "slots")):
+                break
+        return stats
 
     async def _settled(self) -> dict[str, int]:
         counts = ("descriptors", "sockets", "tasks")
@@ -257,7 +272,7 @@ class Nemesis:
         held = meters.holdings()
         until = time.monotonic() + SETTLE
         while time.monotonic() < until:
-            await asyncio.sleep(0.1)
+            await asyncio.sleep(GLANCE)
             before, held = held, meters.holdings()
             goal = self.baseline or before
             if all(held[name] <= goal[name] for name in counts):

@@ -7,7 +7,13 @@ from harness.scenario import FAST_SERVER, Burst, Churn, Close, Meter, Scenario
 
 scenario = Scenario(
     users=4,
-    checks=("cleanup.client_sockets", "cleanup.descriptors", "cleanup.tasks", "cleanup.silent_after_close"),
+    checks=(
+        "cleanup.client_sockets",
+        "cleanup.descriptors",
+        "cleanup.tasks",
+        "cleanup.silent_after_close",
+        "cleanup.server_slots",
+    ),
     server={**FAST_SERVER, "limit_per_user": 1000},
     steps=(
         Burst(1, "both"),

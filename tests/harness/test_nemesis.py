@@ -165,6 +165,20 @@ def test_the_first_meter_is_the_goal_of_the_later_ones(monkeypatch):
     assert acted(Meter("x")).writer.of("server.stats") == []
 
 
+@pytest.mark.slow
+def test_the_server_gets_time_to_notice_that_clients_have_gone():
+    """As long as there are more than before it is asked again."""
+    told = [{"open": count, "slots": {"u0": count}} for count in (2, 2, 3, 3, 2)]
+
+    class Slow(NotingServer):
+        async def stats(self):
+            return told.pop(0) if told else {"open": 2, "slots": {"u0": 2}}
+
+    one = acted(Meter("baseline"), Meter("after"), server=Slow(promises=Promises(frees_slot_within=5.0)))
+    assert one.writer.told("server.stats", "label", "open") == [("baseline", 2), ("after", 2)]
+    assert told == []
+
+
 def test_what_does_not_settle_is_read_as_it_is(monkeypatch):
     monkeypatch.setattr(nemeses, "SETTLE", 0.1)
     [after] = acted_on_baseline({"descriptors": 0, "sockets": 0, "tasks": 0}).writer.of("meter")

@@ -62,5 +62,15 @@ def test_what_comes_right_after_close_may_have_been_on_its_way():
     assert verdict("cleanup.silent_after_close", close, closed, sub(1.02, "attempt", **late)) is Outcome.FAIL
 
 
-def test_slots_need_both_readings():
-    assert verdict("cleanup.server_slots") is Outcome.SKIP
+def slots(before, after):
+    held = [{"open": None, "slots": one, "rss": 0, "descriptors": 0, "tasks": 0} for one in (before, after)]
+    rows = [(1, "server.stats", {**held[0], "label": "baseline"}), (2, "server.stats", {**held[1], "label": "after"})]
+    return verdict("cleanup.server_slots", *rows)
+
+
+def test_slots_are_counted_as_a_number_or_by_user():
+    assert (
+        verdict("cleanup.server_slots") is slots(None, None) is slots({"a": "x"}, 1) is slots(1, True) is Outcome.SKIP
+    )
+    assert slots({"a": 2, "b": 1}, {"a": 3}) is slots({}, {}) is slots(2, 2) is Outcome.PASS
+    assert slots({"a": 1}, {"a": 1, "b": 1}) is slots(1, 2) is Outcome.FAIL
