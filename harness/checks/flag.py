@@ -107,10 +107,11 @@ def kill_switch(history: History) -> Finding:
 
 
 def _ended(history: History, one: attempts.Attempt, stage: Stage, within: float) -> list[tuple[Outcome, str]]:
-    """Whether a stream that was open when the flag went off ended in time; nothing if that cannot be told."""
-    due, gone = stage.start + within, attempts.lives(history)[one.sub].gone
-    if one.t_open is None or one.t_open > stage.start or (one.told_end is not None and one.told_end < stage.start):
+    """Whether a stream that was open when the flag went off, or was let in before that was settled, ended in time;
+    nothing if that cannot be told."""
+    if one.t_open is None or one.t_open > stage.settled or (one.told_end is not None and one.told_end < stage.start):
         return []
+    due, gone = max(stage.start, one.t_open) + within, attempts.lives(history)[one.sub].gone
     if one.told_end is None and min(t for t in (stage.end, gone, history.end) if t is not None) < due:
         return []
     end = min(one.told_end if one.told_end is not None else history.end, stage.end if gone is None else gone)
@@ -146,11 +147,13 @@ def _while_off(history: History) -> tuple[int, list[str]]:
             late = (one.t_open or one.t_request) >= stage.end
             if one.status is not None and stage.settled < one.t_request and not late:
                 judged += 1
-                wrong += [f"{one.sub} attempt {one.number} at {one.t_request:.6f}"] if one.status == 200 else []
+                stream = one.status == 200 and attempts.is_event_stream(one.headers)
+                wrong += [f"{one.sub} attempt {one.number} at {one.t_request:.6f}"] if stream else []
         for probe in history.of("probe"):
             if probe["status"] is not None and stage.settled < probe.get("began", probe.t) and probe.t <= stage.end:
                 judged += 1
-                wrong += [f"probe {probe['name']} at {probe.t:.6f}"] if probe["status"] == 200 else []
+                stream = probe["status"] == 200 and attempts.is_event_stream(probe["headers"])
+                wrong += [f"probe {probe['name']} at {probe.t:.6f}"] if stream else []
     return judged, wrong
 
 

@@ -129,7 +129,7 @@ def exact(history: History) -> Finding:
     refusals = [one for one in attempts.attempts(history) if _refused(one)]
     early = [str(one) for one in wrong_refusals(history, limit) if one.ever < limit]
     silent = [f"{one.sub}: 429 without Retry-After" for one in refusals if one.headers and _silent(one)]
-    wrong = [*_exceeded(history, limit), *early, *silent]
+    wrong = [*_exceeded(history, limit), *early, *silent, *_refused_otherwise(history, limit)]
     most = max((len(tried) for tried in _by_user(history).values()), default=0)
     expected = f"{limit} streams of a user, then 429 with Retry-After"
     if wrong:
@@ -145,13 +145,23 @@ def _silent(one: Attempt) -> bool:
     return not one.headers.get("retry-after", "").strip()
 
 
-def _asked_beyond(history: History, limit: int) -> bool:
-    """Whether some user asked for a stream while as many as the limit were open for certain."""
+def _asked_beyond(history: History, limit: int) -> list[Attempt]:
+    """The attempts made while the user had as many streams as the limit open for certain."""
+    beyond = []
     for tried in _by_user(history).values():
         spans = [span for one in tried if (span := _certain(history, one)) is not None]
-        if any(sum(begin <= one.t_request < end for begin, end in spans) >= limit for one in tried):
-            return True
-    return False
+        beyond += [one for one in tried if sum(begin <= one.t_request < end for begin, end in spans) >= limit]
+    return beyond
+
+
+def _refused_otherwise(history: History, limit: int) -> list[str]:
+    """Refusals beyond the limit that have another status, though nothing else was in the way of a stream."""
+    known = {None, 200, REFUSAL, *declared.of(history).promises.unauthorized}
+    return [
+        f"{one.sub} attempt {one.number}: status {one.status}"
+        for one in _asked_beyond(history, limit)
+        if one.status not in known and quiet(history, one.t_request, one.t_response or one.t_request)
+    ]
 
 
 @check("limits.slot_freed", "PM-3", "PM-2", subject="server")

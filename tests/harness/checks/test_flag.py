@@ -142,3 +142,18 @@ def test_with_few_users_a_share_proves_nothing():
 def test_a_flag_for_one_user_is_no_stage():
     named = (1, "flag.set", {"enabled": False, "percent": 100, "user": "ann"})
     assert rolled("gates", named, ask(3, "u", 200)) is Outcome.SKIP
+
+
+def test_a_stream_let_in_before_the_change_was_settled_has_to_end_as_well():
+    late = [sub(2.3, "attempt", "z", attempt=0, last_event_id=None), sub(2.4, "open", "z", attempt=0)]
+    first = sub(2.5, "end", attempt=0, reason="eof")
+    assert kill(first, *late, sub(3.3, "end", "z", attempt=0, reason="eof"), *lags(8)) is Outcome.PASS
+    assert kill(first, *late, sub(7, "comment", "z", attempt=0), *lags(8)) is Outcome.FAIL
+
+
+def test_an_answer_that_is_no_stream_is_none():
+    asked = sub(4, "attempt", attempt=0, last_event_id=None)
+    answer = sub(4.1, "response", attempt=0, status=200, headers={"content-type": "application/json"})
+    assert verdict("flag.gates", OFF, asked, answer, *lags(6), **PROMISE) is Outcome.PASS
+    probe = (4.0, "probe", {"name": "p", "status": 200, "headers": {"content-type": "text/html"}, "began": 3.9})
+    assert verdict("flag.gates", OFF, probe, *lags(6), **PROMISE) is Outcome.PASS

@@ -50,6 +50,19 @@ def test_a_second_stream_has_to_be_refused():
     assert exact(*TWO, sub(2.1, "response", "b", attempt=0, status=429, headers={"x": "y"}), *lags(9)) is Outcome.FAIL
 
 
+def test_a_refusal_beyond_the_limit_says_429_unless_something_else_was_wrong():
+    def answered(status, *more, **promises):
+        answer = sub(2.1, "response", "b", attempt=0, status=status, headers={"x": "y"})
+        held = sub(5, "comment", "a", attempt=0)
+        header = {"promises": {**PROMISE["promises"], **promises}}
+        return exact(*sorted([*TWO, answer, held, *more], key=lambda one: one[0]), *lags(9), **header)
+
+    assert answered(503) is answered(403, unauthorized=[401]) is Outcome.FAIL
+    assert answered(403, unauthorized=[401, 403]) is Outcome.PASS
+    broken = (1.9, "net.fault", {"proxy": "p", "fault": "x", "state": "on"})
+    assert answered(503, broken) is Outcome.PASS
+
+
 def test_streams_that_only_seem_to_overlap_prove_nothing():
     assert (
         exact(*TWO, sub(2.1, "open", "b", attempt=0), sub(2.2, "end", "a", attempt=0, reason="x"), *lags(9))
