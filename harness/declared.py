@@ -49,13 +49,13 @@ def _read(history: History) -> Declared:
     return Declared(frozenset(capabilities), options, Promises.of(history.header))
 
 
-def reconnection_times(life: Life, history: History) -> list[float | None]:
+def reconnection_times(life: Life, history: History, *, own: bool = True) -> list[float | None]:
     """Per attempt of a subscriber the reconnection time in force when it ended; None while nobody has set one.
 
     What the client says it read counts; of a client that does not say, what the server sent on a connection on which
-    the client got something later.
+    the client got something later.  `own`: until then the time that the client declares is in force.
     """
-    current, told, times = of(history).number("reconnection_time"), False, []
+    current, told, times = of(history).number("reconnection_time") if own else None, False, []
     for one in life.attempts:
         if one.retry is not None:
             current, told = one.retry, True

@@ -22,6 +22,7 @@ FACTOR = 2.0  # ... so many times those after the first
 FLAT = 1.5
 STABLE = 5.0
 SPREAD = 0.01
+EARLY = 0.002  # what timers may round off
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,12 +54,14 @@ def _of(history: History, life: Life) -> Iterator[_Wait]:
     stable = declared.of(history).number("stable_after")
     times = declared.reconnection_times(life, history)
     index: int | None = 0
+    believed = True  # until what the client does belies what it says
     for number, one in enumerate(life.attempts):
         index = _next_index(index, one, stable, first=life.anew(number))
         returns = number + 1 < len(life.attempts) and not life.anew(number + 1)
         following = life.attempts[number + 1] if returns else None
         delay, error = _delay(history, one, following)
-        if delay is not None and index is not None:
+        believed = believed and one.delay in (None, delay)
+        if delay is not None and index is not None and (believed or following is not None):
             asked = bool(one.headers.get("retry-after"))
             yield _Wait(life.sub, index, delay, times[number] or 0.0, error, asked)
 
@@ -74,12 +77,17 @@ def _next_index(index: int | None, one: Attempt, stable: float | None, *, first:
 
 
 def _delay(history: History, one: Attempt, following: Attempt | None) -> tuple[float | None, float]:
-    """How long a client waited after an attempt: as it says, else the gap, which our own lag blurs."""
-    if one.delay is not None:
+    """How long a client waited after an attempt, and how exactly that is known.
+
+    What it did counts, the gap, which our own lag blurs; its own word is more exact where the gap does not belie it.
+    """
+    since = one.told_end if one.t_wait is None else one.t_wait
+    if since is None or following is None:
         return one.delay, 0.0
-    if one.told_end is None or following is None:
-        return None, 0.0
-    return following.t_request - one.told_end, allowance(history, one.told_end, following.t_request)
+    gap, error = following.t_request - since, allowance(history, since, following.t_request)
+    if one.delay is not None and -EARLY <= gap - one.delay <= error:
+        return one.delay, 0.0
+    return gap, error
 
 
 @check("reconnection.backoff", "PM-1", "QA-4", subject="client")

@@ -2,16 +2,18 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from math import inf
 
 from harness import attempts, declared
 from harness.attempts import Attempt
 from harness.check import Finding, Outcome, check, failed, passed, skipped, unknown, waived
 from harness.history import History
-from harness.timing import disturbed, quiet, too_late
+from harness.timing import RESOLUTION, disturbed, quiet, too_late
 
 PATIENCE = 1.5  # the path may add its own delay to a heartbeat; idle timeouts have to exceed twice the promise
 BEATS = 3  # so many comments on a stream that is never silent for long show that it beats more often than promised
 REACTION = 0.1  # share of its deadline that a client may need beyond it, for a timer of its own
+ROUNDED = 0.02  # share of its deadline by which a client may count from an earlier moment than it tells of
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +56,13 @@ def _beats(one: Attempt) -> int:
 def _hears(history: History) -> bool:
     """Whether this client tells of comments: of one that does not, silence cannot be told from heartbeats."""
     return declared.of(history).can("comments") or bool(history.of("sub.comment"))
+
+
+def _gave_up(one: Attempt, silence: _Silence) -> bool:
+    """Whether it was the client that ended its stream at the end of a silence."""
+    own = [t for t in (one.t_end, one.t_wait) if t is not None]
+    ended = bool(own) and min(own) <= silence.end + RESOLUTION
+    return ended and not any(conn.by == "server" and (conn.t_end or inf) <= silence.end for conn in one.conns)
 
 
 @check("heartbeat.cadence", "PM-1", "PATH-2", subject="server")
@@ -102,7 +111,7 @@ def deadline(history: History) -> Finding:
     judged = []
     for one in attempts.streams(history):
         for silence in _silences(history, one):
-            if silence.length >= limit * (1 - REACTION):
+            if silence.length > bound or (silence.length >= limit * (1 - ROUNDED) and _gave_up(one, silence)):
                 judged.append((too_late(history, silence.length - bound, silence.start, silence.end), silence))
     if not judged:
         return skipped("no stream was silent for as long as the deadline")

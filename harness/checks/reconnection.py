@@ -238,16 +238,12 @@ def no_hammering(history: History) -> Finding:
     """A client that is refused or fails does not ask again and again without a pause."""
     judged, wrong, fastest = 0, [], 0.0
     for life in lives(history).values():
-        times = declared.reconnection_times(life, history)
-        if any(time == 0 for time in times):
-            continue  # the server asked for it
-        judged += len(life.attempts) > 1
-        for first, last in zip(life.attempts, life.attempts[BURST:], strict=False):
+        pauses = _pauses(history, life)
+        judged += len(life.attempts) > 1 and any(pauses)
+        for number, (first, last) in enumerate(zip(life.attempts, life.attempts[BURST:], strict=False)):
             span = last.t_request - first.t_request
-            known = [time for time in times if time is not None]
-            least = BURST * min([1.0, *known]) * 0.9 if known else BURST * LEAST_SPAN
             fastest = max(fastest, BURST / max(span, 1e-6))
-            if span < least:
+            if span < sum(pauses[number : number + BURST]) - RESOLUTION:
                 wrong.append(f"{life.sub}: attempts {first.number} to {last.number} within {span:.3f} s")
     if not judged:
         return skipped("no client made a second attempt")
@@ -255,3 +251,14 @@ def no_hammering(history: History) -> Finding:
     if wrong:
         return failed(expected, f"{len(wrong)} bursts", wrong, attempts_per_second=fastest)
     return passed(expected, f"{judged} clients", (), clients=judged, attempts_per_second=fastest)
+
+
+def _pauses(history: History, life: Life) -> list[float]:
+    """How long a client has to leave a server alone after each attempt, in seconds.
+
+    Only the server can ask for less than LEAST_SPAN: a client's own word is what is judged.
+    """
+    own = declared.of(history).number("reconnection_time")
+    law = LEAST_SPAN if own is None else max(LEAST_SPAN, 0.9 * min(1.0, own))
+    told = declared.reconnection_times(life, history, own=False)
+    return [law if time is None else 0.9 * min(1.0, time) for time in told]

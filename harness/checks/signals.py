@@ -1,9 +1,10 @@
 """Signals: that the user of a client hears of what went wrong, and of nothing that was never sent."""
 
 from bisect import bisect_left
+from collections.abc import Iterator
 
 from harness import attempts
-from harness.attempts import Attempt
+from harness.attempts import Attempt, Life
 from harness.check import Finding, check, failed, passed, skipped
 from harness.history import History
 from harness.timing import RESOLUTION
@@ -11,7 +12,8 @@ from harness.timing import RESOLUTION
 
 @check("signals.error", "QA-4", "SSE-30", subject="client")
 def error(history: History) -> Finding:
-    """Whenever a client has lost its connection its user hears of an error before the next attempt."""
+    """Whenever a client has lost its connection, or has given up for good, its user hears of an error: before the next
+    attempt, or at the end."""
     errors: dict[str, list[float]] = {}
     for record in history.of("sub.error"):
         errors.setdefault(str(record["sub"]), []).append(record.t)
@@ -19,19 +21,29 @@ def error(history: History) -> Finding:
         return skipped("no error was signalled: nothing was lost, or this client does not tell of its errors")
     judged, wrong = 0, []
     for life in attempts.lives(history).values():
-        for one, following in attempts.pairs(life):
-            lost = _lost(one)
-            if lost is None or life.borrows:
-                continue
+        for one, lost, until in _losses(life):
             judged += 1
-            if not _any_within(errors.get(life.sub, []), lost - RESOLUTION, following.t_request + RESOLUTION):
-                wrong.append(f"{one.sub} attempt {one.number}, lost at {lost:.6f}, next at {following.t_request:.6f}")
-    expected = "an error between each loss and the next attempt"
+            if not _any_within(errors.get(life.sub, []), lost - RESOLUTION, until + RESOLUTION):
+                wrong.append(f"{one.sub} attempt {one.number}, lost at {lost:.6f}, and no error until {until:.6f}")
+    expected = "an error between each loss and the next attempt or the end"
     if wrong:
         return failed(expected, f"{len(wrong)} of {judged} losses were silent", wrong)
     if not judged:
         return skipped("no client that had lost its connection came back")
     return passed(expected, f"{judged} losses were signalled", (), losses=judged)
+
+
+def _losses(life: Life) -> Iterator[tuple[Attempt, float, float]]:
+    """Each attempt that was lost, when the client noticed, and by when its user has to have heard of it."""
+    for one, following in attempts.pairs(life) if not life.borrows else ():
+        if (lost := _lost(one)) is not None:
+            yield one, lost, following.t_request
+    last = life.attempts[-1] if life.attempts and not life.borrows else None
+    gave_up = life.t_closed is not None and life.gone == life.t_closed != life.t_close
+    # 204 is the server's wish that nobody comes back: a client may take that as an end in order.
+    if last is not None and last.source == "client" and gave_up and last.status != 204 and life.t_closed is not None:
+        known = [t for t in (last.t_response, last.t_end, last.t_wait) if t is not None]
+        yield last, min(known, default=last.t_request), life.t_closed
 
 
 def _lost(one: Attempt) -> float | None:

@@ -119,3 +119,17 @@ def test_after_polling_the_waits_begin_anew():
     silent = [one for one in told if one[1] != "sub.poll"]
     assert verdict("reconnection.backoff", *silent, **header()) is Outcome.FAIL
     assert verdict("reconnection.backoff", *told, **header()) is Outcome.SKIP
+
+
+def test_what_a_client_does_counts_more_than_what_it_says():
+    """Ten clients say that they wait longer each time, each another time, and come back after half a second."""
+    records = []
+    for n in range(10):
+        for k in range(6):
+            t = 1.0 + k * 0.5
+            records.append(sub(t, "attempt", f"s{n}", attempt=k, last_event_id=None))
+            records.append(sub(t + 0.001, "end", f"s{n}", attempt=k, reason="refused"))
+            records.append(sub(t + 0.002, "wait", f"s{n}", attempt=k, delay=0.6 * 2**k + n / 50, reason="x"))
+    told = sorted([*records, *lags(9)], key=lambda one: one[0])
+    assert verdict("reconnection.backoff", *told, **header()) is Outcome.FAIL
+    assert verdict("reconnection.jitter", *told, **header()) is Outcome.FAIL

@@ -60,3 +60,14 @@ def test_a_deadline_has_to_be_kept():
     assert deadline(sub(2.5, "end", attempt=0, reason="silence"), *lags(5), **CLIENT) is Outcome.PASS
     assert deadline(sub(9, "end", attempt=0, reason="silence"), **CLIENT) is Outcome.UNKNOWN
     assert deadline(sub(1, "end", attempt=0, reason="eof"), *lags(5), **CLIENT) is Outcome.SKIP
+
+
+def test_a_silence_that_the_client_did_not_end_proves_nothing():
+    """Data came, or the server ended the stream, when the deadline was nearly over or just over."""
+    for t in (2.4, 2.6):
+        assert deadline(sub(t, "comment", attempt=0), sub(t, "close"), *lags(5), **CLIENT) is Outcome.SKIP
+    asked = (0.4, "conn.request", {"conn": "c", "sub": "s", "user": "u", "last_event_id": None})
+    ended = (2.49, "conn.end", {"conn": "c", "by": "server", "how": "fin", "bytes": 0})
+    end = sub(2.5, "end", attempt=0, reason="eof")
+    opened = sub(0.5, "open", attempt=0)
+    assert verdict("heartbeat.deadline", asked, opened, ended, end, *lags(5), **CLIENT) is Outcome.SKIP

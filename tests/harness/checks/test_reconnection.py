@@ -123,6 +123,17 @@ def test_retry_zero_is_no_hammering():
     assert verdict("reconnection.no_hammering", *sorted([*records, asked], key=lambda one: one[0])) is Outcome.SKIP
 
 
+def test_only_the_server_can_ask_for_haste_and_only_while_its_word_is_in_force():
+    hasty = {"client": {"capabilities": [], "options": {"reconnection_time": 0.001}}}
+    records = [sub(n / 100, "attempt", attempt=n, last_event_id=None) for n in range(30)]
+    assert verdict("reconnection.no_hammering", *records, **hasty) is Outcome.FAIL
+    asked, taken_back = sub(0.001, "retry", attempt=0, retry_ms=0), sub(0.101, "retry", attempt=10, retry_ms=1000)
+    told = sorted([*records, asked, taken_back], key=lambda one: one[0])
+    assert verdict("reconnection.no_hammering", *told) is Outcome.FAIL
+    slow = [sub(n / 5, "attempt", attempt=n, last_event_id=None) for n in range(30)]
+    assert verdict("reconnection.no_hammering", *slow, **hasty) is Outcome.PASS
+
+
 def refused(status, *, number=0, t=1.0):
     head = sub(t + 0.1, "response", attempt=number, status=status, headers={})
     return [sub(t, "attempt", attempt=number, last_event_id=None), head]

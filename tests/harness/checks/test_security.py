@@ -74,8 +74,17 @@ def test_a_client_that_refreshes_its_token_may_come_back():
     assert expiry(*records) is Outcome.FAIL
 
 
-def framing(*records):
-    return verdict("security.framing", sub(1, "open", attempt=0), *records)
+def framing(*records, **header):
+    return verdict("security.framing", sub(1, "open", attempt=0), *records, **header)
+
+
+def test_who_tells_of_no_ignored_line_cannot_show_that_there_was_none():
+    event = sub(2, "event", attempt=0, id="e-1", type="message", channel="all", owner=None, epoch="e", seq=1,
+                intact=True, digest="x")  # fmt: skip
+    start = sub(0.5, "start", user="u", options={})
+    assert verdict("security.framing", start, sub(1, "open", attempt=0), event) is Outcome.SKIP
+    tells = {"client": {"capabilities": ["comments"], "options": {}}}
+    assert verdict("security.framing", start, sub(1, "open", attempt=0), event, **tells) is Outcome.PASS
 
 
 def test_what_is_no_frame():

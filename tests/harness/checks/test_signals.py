@@ -20,6 +20,10 @@ def attempt(number, t, *, status=200, end=None, told=None):
     return rows
 
 
+def gave_up(t):
+    return (t, "sub.closed", {"sub": "a", "reason": "gave up"})
+
+
 @pytest.mark.parametrize(
     ("rows", "outcome"),
     [
@@ -28,6 +32,10 @@ def attempt(number, t, *, status=200, end=None, told=None):
         ([*attempt(0, 1.0, end=2.0, told=4.0), *attempt(1, 3.0)], Outcome.FAIL),
         ([*attempt(0, 1.0, status=401, end=2.0), *attempt(1, 3.0)], Outcome.SKIP),
         ([*attempt(0, 1.0)], Outcome.SKIP),
+        ([*attempt(0, 1.0, status=403), gave_up(2.0)], Outcome.FAIL),
+        ([*attempt(0, 1.0, status=403, told=1.5), gave_up(2.0)], Outcome.PASS),
+        ([*attempt(0, 1.0, status=204), gave_up(2.0)], Outcome.SKIP),
+        ([*attempt(0, 1.0, status=403), (1.9, "sub.close", {"sub": "a"}), gave_up(2.0)], Outcome.SKIP),
     ],
 )
 def test_a_loss_is_signalled_before_the_next_attempt(rows, outcome):
