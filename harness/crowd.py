@@ -120,7 +120,7 @@ class Crowd:
             self.writer.write("sub.closed", sub=session.sub, reason="close()")
             raise
         except Exception as exc:  # a client under test may raise anything; that it did is evidence
-            reason = redact_url(f"raised {type(exc).__name__}: {exc}", session.user)[:300]
+            reason = session.plain(f"raised {type(exc).__name__}: {exc}")
             self.writer.write("sub.closed", sub=session.sub, reason=reason, crashed=True)
         else:
             self.writer.write("sub.closed", sub=session.sub, reason="gave up")

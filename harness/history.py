@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, TypeVar
+from urllib.parse import unquote
 
 from harness.errors import HarnessError
 
@@ -233,12 +234,50 @@ def load(path: Path) -> History:
     return History(tuple(kept), heads[0].data, error)
 
 
+SHORTEST_SECRET: Final = 6  # what is shorter is no secret, and would be found everywhere
 _QUERY_TOKEN = re.compile(r"(access_token=)([^&#\s]*)")
 
 
 def fingerprint(token: str, user: str | None) -> str:
     """What stands in a record for a token: its user and eight hex digits of its SHA-256."""
     return f"{user or '?'}:{hashlib.sha256(token.encode()).hexdigest()[:8]}"
+
+
+def header_credentials(headers: Mapping[str, str], user: str | None) -> dict[str, str]:
+    """Every secret that request headers carry, with the fingerprint that stands for it."""
+    secrets = []
+    for name, value in headers.items():
+        match name.lower():
+            case "authorization" | "proxy-authorization":
+                secrets.append(value.rpartition(" ")[2])
+            case "cookie":
+                secrets += [one.partition("=")[2].strip() for one in value.split(";")]
+    return _fingerprints(secrets, user)
+
+
+def query_credentials(url: str, user: str | None) -> dict[str, str]:
+    """The tokens in the query of a URL, as they stand there and decoded, with the fingerprints that stand for them."""
+    found = [match[2] for match in _QUERY_TOKEN.finditer(url)]
+    return _fingerprints([*found, *map(unquote, found)], user)
+
+
+def _fingerprints(secrets: Iterable[str], user: str | None) -> dict[str, str]:
+    return {one: fingerprint(one, user) for one in secrets if len(one) >= SHORTEST_SECRET}
+
+
+def hidden(value: Any, credentials: Mapping[str, str]) -> Any:
+    """The same value with every credential in its texts replaced by its fingerprint."""
+    match value:
+        case str():
+            for secret, shown in credentials.items():
+                value = value.replace(secret, shown)
+            return value
+        case dict():
+            return {hidden(name, credentials): hidden(one, credentials) for name, one in value.items()}
+        case list():
+            return [hidden(one, credentials) for one in value]
+        case _:
+            return value
 
 
 def redact_url(url: str, user: str | None) -> str:

@@ -101,7 +101,7 @@ scenario = Scenario(checks=(), needs=frozenset(), client={"poll_every": 0.05}, s
 @pytest.mark.parametrize(
     ("how", "client"),
     [("bearer", "reference"), ("cookie:sid", "reference"), ("query", "reference"), ("query", "httpx_sse"),
-     ("query", "./raises.py")],
+     ("query", "./raises.py"), ("bearer", "./raises.py"), ("cookie:sid", "./raises.py")],
 )  # fmt: skip
 def test_a_servers_own_tokens_are_not_left_behind_however_they_are_carried(noted, tmp_path, capfd, how, client):
     """The server answers with what makes exceptions that carry the URL, and sends the token back in a Location."""
@@ -109,7 +109,8 @@ def test_a_servers_own_tokens_are_not_left_behind_however_they_are_carried(noted
     (tmp_path / "mine.py").write_text(SCENARIO)
     (tmp_path / "raises.py").write_text(
         "CAPABILITIES = frozenset()\n\nasync def subscribe(session):\n    session.opened()\n"
-        "    raise ValueError(f'cannot open {session.url} for {session.user}')\n"
+        "    session.error(f'cannot connect with {dict(session.headers)}')\n"
+        "    raise ValueError(f'cannot open {session.url} for {session.user}: {dict(session.headers)}')\n"
     )
     back = answer(302, Location=f"/stream?access_token={secret}")
 

@@ -21,7 +21,14 @@ from pathlib import Path
 from typing import Any, Literal, Protocol
 
 from harness import testevent
-from harness.history import Writer, redact_headers, redact_url
+from harness.history import (
+    Writer,
+    header_credentials,
+    hidden,
+    query_credentials,
+    redact_headers,
+    redact_url,
+)
 
 LONGEST_TEXT = 512
 
@@ -35,7 +42,8 @@ class Session:
     trust in place of the system's; `polling_url`, where the target and
     the scenario have one, answers `?after=ID` with the events after an id, for a client that declares `polling`: every
     `poll_every` seconds, and the stream is tried again after `stream_again` seconds (both are options); `peers` is
-    where the sessions of one process that share a connection (option `shared`) find each other, by user.  A client that
+    where the sessions of one process that share a connection (option `shared`) find each other, by user; `credentials`
+    are what no record may show.  A client that
     knows better than this moment when a thing happened sets `at` (monotonic seconds) before it tells of it.
     """
 
@@ -51,10 +59,17 @@ class Session:
     rng: random.Random = field(default_factory=random.Random)
     peers: dict[str, Any] = field(default_factory=dict)
     at: float | None = None
+    credentials: dict[str, str] = field(default_factory=dict, repr=False)
     number: int = -1
     is_open: bool = False
     polling: bool = False
     sentinels: set[str] = field(default_factory=set)
+
+    def __post_init__(self) -> None:
+        self._note(self.headers)
+        self.credentials |= query_credentials(self.url, self.user)
+        if self.fresh_token is not None:
+            self.fresh_token = self._noting(self.fresh_token)
 
     def attempt(self, last_event_id: str | None = None) -> None:
         """A request is about to be made, with this Last-Event-ID header (None: without)."""
@@ -108,23 +123,34 @@ class Session:
 
     def error(self, reason: str) -> None:
         """The error signal that a user of this client would get."""
-        self._record("error", reason=self._plain(reason))
+        self._record("error", reason=self.plain(reason))
 
     def ended(self, reason: str, **counts: int) -> None:
         """A connection ended; `counts` may carry bytes, torn (bytes of an unfinished block), invalid_utf8."""
         self.is_open = False
-        self._record("end", reason=self._plain(reason), **counts)
+        self._record("end", reason=self.plain(reason), **counts)
 
     def waiting(self, delay: float, reason: str) -> None:
         """The next attempt will be made after `delay` seconds."""
-        self._record("wait", delay=delay, reason=self._plain(reason))
+        self._record("wait", delay=delay, reason=self.plain(reason))
 
     def state(self, state: str, reason: str = "") -> None:
-        self._record("state", state=state, reason=self._plain(reason))
+        self._record("state", state=state, reason=self.plain(reason))
 
-    def _plain(self, reason: str) -> str:
-        """A reason without tokens: an exception's text may carry the URL, and that a token."""
-        return redact_url(reason, self.user)[:LONGEST_TEXT]
+    def plain(self, reason: str) -> str:
+        """A reason without tokens: an exception's text may carry the URL or the headers, and those a token."""
+        return redact_url(hidden(reason, self.credentials), self.user)[:LONGEST_TEXT]
+
+    def _noting(self, fresh: Callable[[], Awaitable[Mapping[str, str]]]) -> Callable[[], Awaitable[Mapping[str, str]]]:
+        async def noted() -> Mapping[str, str]:
+            headers = await fresh()
+            self._note(headers)
+            return headers
+
+        return noted
+
+    def _note(self, headers: Mapping[str, str]) -> None:
+        self.credentials |= header_credentials(headers, self.user)
 
     def _record(self, what: str, **data: Any) -> None:
         if what in (
@@ -141,6 +167,8 @@ class Session:
             "wait",
         ):
             data["attempt"] = self.number
+        if not data.get("intact"):  # a test event is what we have published ourselves
+            data = hidden(data, self.credentials)
         self.writer.write(f"sub.{what}", t=self.at, sub=self.sub, **data)
 
 

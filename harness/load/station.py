@@ -113,7 +113,7 @@ class Station:
             self._write("sub.closed", session, reason="close()")
             raise
         except Exception as exc:
-            reason = f"raised {type(exc).__name__}: {exc}"[:300]
+            reason = session.plain(f"raised {type(exc).__name__}: {exc}")
             self._write("sub.closed", session, reason=reason, crashed=True)
             raise
         finally:

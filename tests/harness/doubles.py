@@ -178,9 +178,8 @@ def client(subscribe, *capabilities, **options):
 def session(url, notes, **more):
     """A subscriber's session with laws that make a test short."""
     options = {"reconnection_time": 0.02, "backoff_base": 0.01, "backoff_cap": 0.05, **more.pop("options", {})}
-    return Session(
-        sub="s", user="u0", url=url, headers={"Authorization": "Bearer first"}, writer=notes, options=options, **more
-    )
+    headers = more.pop("headers", {"Authorization": "Bearer first"})
+    return Session(sub="s", user="u0", url=url, headers=headers, writer=notes, options=options, **more)
 
 
 async def until(condition, seconds=5.0):

@@ -5,6 +5,7 @@ import pytest
 
 from harness import crowd as crowds
 from harness import testevent
+from harness.clients import LONGEST_TEXT
 from harness.crowd import Crowd
 from harness.errors import HarnessError
 from tests.harness.doubles import Notes, NotingServer, client, until
@@ -157,7 +158,7 @@ def test_a_client_that_raises_has_crashed_and_one_that_returns_has_given_up():
     told = asyncio.run(played()).told("sub.closed", "sub", "reason", "crashed")
     assert [(sub, crashed) for sub, _, crashed in told] == [("u0", True), ("u1", None)]
     assert told[0][1].startswith("raised ValueError: xxx")
-    assert len(told[0][1]) == 300
+    assert len(told[0][1]) == LONGEST_TEXT
     assert told[1][1] == "gave up"
 
 

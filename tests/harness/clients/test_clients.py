@@ -1,5 +1,6 @@
 """The seam: what a client tells its session is a record of the history."""
 
+import asyncio
 import json
 
 import pytest
@@ -44,6 +45,41 @@ def test_attempts_are_numbered_from_0_and_each_record_says_which(one, notes):
     assert len(comment) == LONGEST_TEXT
     assert notes.told("sub.ignored", "line") == ["\\xffx"]
     assert {record["sub"] for record in notes.records} == {"s"}
+
+
+CARRIED = (
+    ({"Authorization": "Bearer aVerySecretToken"}, ""), ({"Cookie": "theme=dark; sid=aVerySecretToken"}, ""),
+    ({}, "&access_token=aVerySecretToken"), ({}, "&access_token=aVerySecret%54oken"),
+)  # fmt: skip
+
+
+@pytest.mark.parametrize(("headers", "query"), CARRIED)
+def test_whatever_a_client_tells_no_record_has_the_token(notes, headers, query):
+    one = session(f"http://127.0.0.1:9/stream?sub=s{query}", notes, headers=headers)
+    shown = f"with {dict(one.headers)} to {one.url}: aVerySecretToken"
+    one.attempt(shown)
+    one.response(200, {"x-echo": shown})
+    one.comment(shown)
+    one.id_only(shown)
+    one.ignored(shown.encode(), shown)
+    one.event(id=shown, type=shown, data=shown)
+    one.event(id="1", type="message", data=json.dumps({"channel": [shown]}))
+    one.error(shown)
+    one.ended(shown)
+    one.waiting(0.5, shown)
+    one.state("OPEN", shown)
+    assert "SecretToken" not in str(notes.records)
+    assert "Secret%54oken" not in str(notes.records)
+
+
+def test_a_fresh_token_is_a_secret_too(notes):
+    async def fresh():
+        return {"Authorization": "Bearer anotherSecretToken"}
+
+    one = session("http://127.0.0.1:9/stream", notes, fresh_token=fresh)
+    assert asyncio.run(one.fresh_token()) == {"Authorization": "Bearer anotherSecretToken"}
+    one.error("refused: anotherSecretToken")
+    assert "SecretToken" not in str(notes.records)
 
 
 def test_it_knows_whether_it_is_open_or_polls(one):
