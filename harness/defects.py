@@ -97,7 +97,8 @@ DEFECTS: Final[tuple[Defect, ...]] = (
         "never-closes-sockets",
         "unmount",
         ("cleanup.client_sockets", "cleanup.descriptors"),
-        ("cleanup.tasks", "cleanup.server_slots"),
+        # What it leaves behind goes on, unheard, and comes back by itself where a busy machine lets it miss heartbeats.
+        ("cleanup.tasks", "cleanup.server_slots", "reconnection.last_event_id"),
     ),
     _client("hides-errors", "drop_fin", ("signals.error",)),
     _client("dispatches-empty", "steady", ("signals.no_empty_event",), ("schema.valid",)),
