@@ -191,4 +191,4 @@ class Scenario:
     server: Mapping[str, Any] = field(default_factory=lambda: FAST_SERVER)
     client: Mapping[str, Any] = field(default_factory=lambda: FAST_CLIENT)
     drain: float = 8.0
-    limit: float = 60.0
+    limit: float = 180.0

@@ -20,5 +20,4 @@ scenario = Scenario(
         Wait(0.5),
         Meter("after"),
     ),
-    limit=90.0,
 )
