@@ -12,6 +12,8 @@ from typing import Any, Final, Literal
 
 from harness.history import History, Record
 
+REDIRECTS: Final = (301, 302, 303, 307, 308)
+MOST_REDIRECTS: Final = 20
 _SOUNDS: Final = ("sub.attempt", "sub.open", "sub.event", "sub.run")  # what nobody may hear of after close()
 
 
@@ -53,6 +55,7 @@ class Attempt:
     t_wait: float | None = None
     delay: float | None = None
     invalid_utf8: int = 0
+    over: bool = False
     conns: list[Conn] = field(default_factory=list)
     seen: list[Record] = field(default_factory=list)
     retry: float | None = None
@@ -70,7 +73,8 @@ class Attempt:
     @property
     def told_end(self) -> float | None:
         """The earliest moment at which anybody says that this attempt was over."""
-        ends = [one.t_end for one in self.conns if one.t_end is not None]
+        # What answered with a redirect ends before the attempt does.
+        ends = [one.t_end for one in self.conns[-1:] if one.t_end is not None]
         known = [t for t in (self.t_end, self.t_wait, *ends) if t is not None]
         return min(known, default=None)
 
@@ -127,6 +131,11 @@ def is_event_stream(headers: dict[str, str]) -> bool:
     if not headers:
         return True
     return headers.get("content-type", "").partition(";")[0].strip().lower() == "text/event-stream"
+
+
+def _redirected(one: Attempt) -> bool:
+    """Whether what follows is the same attempt, at another place."""
+    return one.status in REDIRECTS and "location" in one.headers and len(one.conns) <= MOST_REDIRECTS
 
 
 def lives(history: History) -> dict[str, Life]:
@@ -213,14 +222,20 @@ class _Fold:
             case "sub.response":
                 current.status, current.t_response = int(record["status"]), record.t
                 current.headers = dict(record["headers"])
-            case "sub.end" | "sub.error":
+            case "sub.end":
                 if current.t_end is None:
                     current.t_end, current.end_reason = record.t, str(record["reason"])
                 current.invalid_utf8 += int(record.get("invalid_utf8", 0))
+                current.over = True
+            case "sub.error":
+                if current.t_end is None:
+                    current.t_end, current.end_reason = record.t, str(record["reason"])
             case "sub.wait":
                 current.t_wait, current.delay = record.t, float(record["delay"])
             case _:
                 current.seen.append(record)
+                if not current.over:
+                    current.t_end = None  # the error was of an attempt before
                 if record.kind == "sub.retry":
                     current.retry = float(record["retry_ms"]) / 1000
 
@@ -236,7 +251,7 @@ class _Fold:
             return
         sub = str(sub)
         life = self.lives.setdefault(sub, Life(sub, str(record["user"] or ""), record.t))
-        if sub not in self._tell or not life.attempts:
+        if not life.attempts or (sub not in self._tell and not _redirected(life.attempts[-1])):
             header = record["last_event_id"]
             life.attempts.append(Attempt(sub, len(life.attempts), record.t, header, "server"))
         one = Conn(record["conn"], record.t, record["user"], record["last_event_id"])
@@ -259,6 +274,7 @@ class _Fold:
         """Fill in what a client that does not record its attempts cannot tell."""
         sub = self._subs[conn.conn]
         current = self.lives[sub].attempts[-1]
-        if sub not in self._tell and current.conns[-1] is conn and current.t_response is None:
+        first = current.t_response is None or current.status in REDIRECTS
+        if sub not in self._tell and current.conns[-1] is conn and first:
             current.status, current.t_response = conn.status, record.t
             current.headers = {str(name).lower(): str(value) for name, value in dict(record["headers"]).items()}

@@ -58,7 +58,7 @@ def _noticed(history: History, one: Attempt, bound: float) -> float | None:
     told = [t for t in (one.t_end, one.t_wait) if t is not None]
     if told:
         return min(told)
-    ends = [conn.t_end for conn in one.conns if conn.t_end is not None and conn.by == "server"]
+    ends = [conn.t_end for conn in one.conns[-1:] if conn.t_end is not None and conn.by == "server"]
     if ends and quiet(history, ends[-1], ends[-1] + bound):
         return ends[-1]
     return None

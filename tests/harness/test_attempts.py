@@ -133,3 +133,42 @@ def test_polls_belong_to_no_attempt_and_what_follows_them_is_a_new_subscription(
     )  # fmt: skip
     assert [one.anew(number) for number in range(3)] == [True, True, False]
     assert (len(one.polls), [record["id"] for record in one.polled], one.attempts[0].seen) == (1, ["7"], [])
+
+
+def redirect(t, name="c1"):
+    return [
+        request(t, name=name), conn(t + 0.1, "response", name, status=307, headers={"Location": "/there"}),
+        conn(t + 0.15, "end", name, by="server", how="fin", bytes=0),
+    ]  # fmt: skip
+
+
+def test_a_redirect_is_no_end_of_its_attempt():
+    one = life(
+        sub(0.9, "attempt", attempt=0, last_event_id=None), *redirect(1), request(1.2, name="c2"),
+        conn(1.3, "response", "c2", status=200, headers=STREAM), sub(1.4, "open", attempt=0),
+        conn(5, "end", "c2", by="client", how="fin", bytes=1),
+    )  # fmt: skip
+    [only] = one.attempts
+    assert (only.told_end, len(only.conns)) == (5, 2)
+
+
+def test_of_a_client_that_tells_nothing_the_hops_of_a_redirect_are_one_attempt():
+    one = life(
+        *redirect(1), request(1.2, name="c2"), conn(1.3, "response", "c2", status=200, headers=STREAM),
+        sub(1.4, "open", attempt=0), conn(5, "end", "c2", by="server", how="fin", bytes=1), request(6, name="c3"),
+    )  # fmt: skip
+    assert [(each.status, each.t_response, each.t_open, len(each.conns)) for each in one.attempts] == [
+        (200, 1.3, 1.4, 2), (None, None, None, 1),
+    ]  # fmt: skip
+    looping = life(*(record for n in range(25) for record in redirect(1 + n, f"c{n}")))
+    assert [len(each.conns) for each in looping.attempts] == [21, 4]
+
+
+def test_an_error_that_is_told_late_ends_no_open_stream():
+    one = life(
+        sub(1, "attempt", attempt=0, last_event_id=None), sub(1.1, "open", attempt=0),
+        sub(1.2, "error", attempt=0, reason="of the attempt before"),
+        sub(2, "event", attempt=0, id="", type="message"), sub(3, "end", attempt=0, reason="eof"),
+        sub(3.1, "comment", attempt=0),
+    )  # fmt: skip
+    assert one.attempts[0].t_end == 3
