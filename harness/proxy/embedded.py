@@ -63,6 +63,9 @@ class Direction:
         await self.first.end(how)
 
     async def put(self, chunk: bytes, _at: float) -> None:
+        if self.link.closed.is_set():
+            # A stage may have swallowed what went before: nothing follows it while the link is being closed.
+            await asyncio.Event().wait()
         try:
             await asyncio.get_running_loop().sock_sendall(self.dest, chunk)
         except OSError:
