@@ -19,12 +19,13 @@ _SOUNDS: Final = ("sub.attempt", "sub.open", "sub.event", "sub.run")  # what nob
 
 @dataclass(slots=True)
 class Conn:
-    """One request as the server saw it."""
+    """One request as the server saw it; `carries` credentials of any kind or does not."""
 
     conn: Any
     t: float
     user: str | None
     last_event_id: str | None
+    carries: bool = False
     status: int | None = None
     t_response: float | None = None
     t_end: float | None = None
@@ -79,6 +80,11 @@ class Attempt:
         return min(known, default=None)
 
     @property
+    def answer(self) -> int | None:
+        """The status of its response: as the client says, else as the server does."""
+        return self.status if self.status is not None or not self.conns else self.conns[-1].status
+
+    @property
     def fatal(self) -> bool:
         """Whether the standard says that a client stops after this response."""
         if self.status is None:
@@ -105,6 +111,8 @@ class Life:
     t_close: float | None = None
     t_closed: float | None = None
     closed_reason: str = ""
+    crashed: bool = False
+    stuck: bool = False
     after: list[Record] = field(default_factory=list)
     polls: list[Record] = field(default_factory=list)
     polled: list[Record] = field(default_factory=list)
@@ -121,6 +129,11 @@ class Life:
         return next((one.t_open for one in self.attempts if one.t_open is not None), None)
 
     @property
+    def left(self) -> bool:
+        """Whether this subscriber ended by itself, before anybody closed it."""
+        return self.t_closed is not None and (self.t_close is None or self.t_closed < self.t_close)
+
+    @property
     def gone(self) -> float | None:
         """When this subscriber was closed or had given up, whichever came first."""
         return min((t for t in (self.t_close, self.t_closed) if t is not None), default=None)
@@ -131,6 +144,10 @@ def is_event_stream(headers: dict[str, str]) -> bool:
     if not headers:
         return True
     return headers.get("content-type", "").partition(";")[0].strip().lower() == "text/event-stream"
+
+
+def _carries(request: Record) -> bool:
+    return bool({"authorization", "cookie"} & request["headers"].keys()) or "access_token=" in str(request["path"])
 
 
 def _redirected(one: Attempt) -> bool:
@@ -192,6 +209,7 @@ class _Fold:
                 life.t_close = record.t if life.t_close is None else life.t_close
             case "sub.closed":
                 life.t_closed, life.closed_reason = record.t, str(record["reason"])
+                life.crashed, life.stuck = bool(record.get("crashed")), bool(record.get("stuck"))
             case "sub.attempt":
                 number, header = int(record["attempt"]), record["last_event_id"]
                 life.attempts.append(Attempt(sub, number, record.t, header, "client"))
@@ -254,7 +272,7 @@ class _Fold:
         if not life.attempts or (sub not in self._tell and not _redirected(life.attempts[-1])):
             header = record["last_event_id"]
             life.attempts.append(Attempt(sub, len(life.attempts), record.t, header, "server"))
-        one = Conn(record["conn"], record.t, record["user"], record["last_event_id"])
+        one = Conn(record["conn"], record.t, record["user"], record["last_event_id"], _carries(record))
         life.attempts[-1].conns.append(one)
         self._conns[record["conn"]], self._subs[record["conn"]] = one, sub
 

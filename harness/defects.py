@@ -103,6 +103,17 @@ DEFECTS: Final[tuple[Defect, ...]] = (
     _client("hides-errors", "drop_fin", ("signals.error",)),
     _client("dispatches-empty", "steady", ("signals.no_empty_event",), ("schema.valid",)),
     _client("goes-on-after-close", "two_streams", ("cleanup.silent_after_close",), ("cleanup.tasks",)),
+    _client("loses-at-chunks", "chunks", (LOST,), ("reconnection.last_event_id", "reconnection.happens")),
+    _client("one-event-a-chunk", "chunks", (LOST,), ("reconnection.last_event_id",)),
+    _client("resets-on-open", "accept_and_close", ("reconnection.backoff",), ("reconnection.no_hammering",), users=24),
+    _client("crashes", "steady", ("reconnection.survives",), (LOST, "delivery.every_stream", "reconnection.happens")),
+    _client("gives-up", "drop_fin", ("reconnection.survives", "reconnection.happens"), (LOST,)),
+    _client("forgets-token", "drop_fin", ("reconnection.credentials",), (LOST,)),
+    _client("leaks-on-reconnect", "many_drops", ("cleanup.descriptors", "cleanup.tasks")),
+    _client("hangs-in-close", "two_streams", ("cleanup.ends",), ("cleanup.silent_after_close",)),
+    _client(
+        "ends-healthy-streams", "steady", ("heartbeat.patience",), ("reconnection.no_hammering", "reconnection.backoff")
+    ),
     _client(
         "opens-one-each",
         "shared_connection",

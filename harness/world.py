@@ -200,7 +200,7 @@ class World:
         told: dict[str, Any] = {
             "method": "GET",
             "path": "/",
-            "headers": {},
+            "headers": {} if sub.attempt and "forgets-token" in self.defects else {"authorization": f"{sub.user}:0"},
             "last_event_id": header or None,
             "sub": sub.name,
         }
@@ -434,6 +434,15 @@ class World:
             self.note("sub.ignored", sub=sub.name, attempt=stream.attempt, line=f"id: {one.id}", reason="NUL in id")
             about["id"] = sub.last_id = ""
         self.note("sub.event", **about, **known, intact=True)
+        if "crashes" in self.defects and one.number % 5 == 0:
+            self._leave(sub, "raised KeyError: 'job'", crashed=True)
+
+    def _leave(self, sub: Sub, reason: str, **how: bool) -> None:
+        """A client ends by itself, and takes its connection with it."""
+        sub.gone = True
+        self.note("sub.closed", sub=sub.name, reason=reason, **how)
+        if sub.stream is not None:
+            self.cut(sub.stream, how="fin", by="client")
 
     def _controlled(self, stream: Stream, type: str, after: str) -> None:
         sub = stream.sub
@@ -473,7 +482,7 @@ class World:
         sub = stream.sub
         if sub.gone or sub.stream is not stream or "ignores-silence" in self.defects:
             return
-        left = sub.heard + DEADLINE - self.now
+        left = sub.heard + (0.4 if "ends-healthy-streams" in self.defects else DEADLINE) - self.now
         if left > 1e-9:
             self.at(left, lambda: self._watch(stream))
             return
@@ -521,9 +530,8 @@ class World:
         self.at(POLL * self.rng.uniform(0.75, 1), lambda: self._poll(sub, until))
 
     def _give_up(self, sub: Sub, reason: str) -> None:
-        sub.gone = True
         self.note("sub.error", sub=sub.name, attempt=sub.attempt, reason=reason)
-        self.note("sub.closed", sub=sub.name, reason="gave up")
+        self._leave(sub, "gave up")
 
     def _lost(self, sub: Sub, number: int, reason: str, *, floor: float = 0.0) -> None:
         if sub.gone:
@@ -531,6 +539,9 @@ class World:
         self.note("sub.end", sub=sub.name, attempt=number, reason=reason)
         if not ("hides-errors" in self.defects and sub.user != "u0"):
             self.note("sub.error", sub=sub.name, attempt=number, reason=reason)
+        if "gives-up" in self.defects:
+            self._leave(sub, "gave up")
+            return
         grown = min(CAP, BASE * 2 ** (0 if "no-backoff" in self.defects else sub.failures))
         delay = max(RETRY, floor) + (grown if "no-jitter" in self.defects else self.rng.random() * grown)
         if "ignores-retry" in self.defects:
@@ -543,7 +554,11 @@ class World:
         for sub in [one for name, one in self.subs.items() if name.startswith(label)]:
             if not sub.gone:
                 self.note("sub.close", sub=sub.name)
-                self.note("sub.closed", sub=sub.name, reason="close()")
+                if "hangs-in-close" in self.defects:
+                    told = {"sub": sub.name, "reason": "still running after close()", "stuck": True}
+                    self.at(1.15, lambda told=told: self.note("sub.closed", **told))  # type: ignore[misc]
+                else:
+                    self.note("sub.closed", sub=sub.name, reason="close()")
             stream = sub.stream
             sub.gone = True
             if stream is not None and "goes-on-after-close" not in self.defects:

@@ -14,6 +14,7 @@ WARM_UP, LEAST_CYCLES = 10, 30
 LEAK = 100.0  # bytes per connection
 SURE = 0.01
 STEADY = 0.5  # the slope of the second half of the cycles over that of the first, from which on growth is lasting
+AT_ONCE = 1.0  # seconds that a client may take to end once it has been closed
 LAST_WORD = 0.1  # seconds in which a client in another process may still tell of what it got before it was closed
 
 
@@ -136,6 +137,36 @@ def _growth(history: History, rows: list[Record]) -> _Growth:
     early, late = theil_sen(sizes[:half], confidence=0.99), theil_sen(sizes[half:], confidence=0.99)
     whole = theil_sen(sizes, confidence=0.99)
     return _Growth(mann_kendall(sizes), whole.low / per_cycle, early.slope / per_cycle, late.slope / per_cycle)
+
+
+@check("cleanup.ends", "QA-3", "EDGE-1", "SSE-83", subject="client")
+def ends(history: History) -> Finding:
+    """close() ends a subscriber: nothing of it runs on."""
+    closed = [life for life in attempts.lives(history).values() if life.t_close is not None]
+    if not closed:
+        return skipped("no subscriber was closed")
+    stuck = [(too_late(history, _after(life) - AT_ONCE, life.t_close or 0.0, _end(life)), life) for life in closed]
+    worst = max(outcome for outcome, _ in stuck)
+    rows = [
+        f"{life.sub}: still running {_after(life):.3f} s after close()" for outcome, life in stuck if outcome is worst
+    ]
+    expected = f"closed subscribers end within {AT_ONCE:g} s"
+    match worst:
+        case Outcome.FAIL:
+            return failed(expected, f"{len(rows)} of {len(closed)} did not", rows)
+        case Outcome.UNKNOWN:
+            return unknown(expected, "late by no more than our own lag", rows)
+        case _:
+            return passed(expected, f"{len(closed)} subscribers", (), closed=len(closed))
+
+
+def _end(life: attempts.Life) -> float:
+    return life.t_closed if life.t_closed is not None else life.t_close or 0.0
+
+
+def _after(life: attempts.Life) -> float:
+    """How long a subscriber went on after it had been closed."""
+    return _end(life) - (life.t_close or 0.0)
 
 
 @check("cleanup.silent_after_close", "SSE-78", "SSE-83", "SSE-32", "QA-3", subject="client")

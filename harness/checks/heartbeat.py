@@ -8,7 +8,7 @@ from harness import attempts, declared
 from harness.attempts import Attempt
 from harness.check import Finding, Outcome, check, failed, passed, skipped, unknown, waived
 from harness.history import History
-from harness.timing import RESOLUTION, disturbed, quiet, too_late
+from harness.timing import RESOLUTION, allowance, disturbed, quiet, scripted, too_late
 
 PATIENCE = 1.5  # the path may add its own delay to a heartbeat; idle timeouts have to exceed twice the promise
 BEATS = 3  # so many comments on a stream that is never silent for long show that it beats more often than promised
@@ -56,6 +56,47 @@ def _beats(one: Attempt) -> int:
 def _hears(history: History) -> bool:
     """Whether this client tells of comments: of one that does not, silence cannot be told from heartbeats."""
     return declared.of(history).can("comments") or bool(history.of("sub.comment"))
+
+
+@check("heartbeat.patience", "PM-1", "QA-4", subject="client")
+def patience(history: History) -> Finding:
+    """A client ends no stream on which events or heartbeats arrive in time."""
+    promise = declared.of(history).promises.heartbeat
+    if promise is None:
+        return waived("the target promises no heartbeat")
+    judged, wrong = 0, []
+    for one in attempts.streams(history):
+        silence = _last_silence(history, one, promise)
+        if silence is None:
+            continue
+        judged += 1
+        ended = _gave_up(one, silence) and one.conns[-1].by == "client"
+        allowed = PATIENCE * promise if (limit := _deadline(history)) is None else limit * (1 - REACTION)
+        if ended and silence.length + allowance(history, silence.start, silence.end) < allowed:
+            wrong.append(f"{silence}, and ended by the client")
+    if not judged:
+        return skipped("no stream that nothing disturbed was open for as long as a heartbeat, or the server saw none")
+    expected = "streams that are not silent stay open"
+    if wrong:
+        return failed(expected, f"{len(wrong)} of {judged} were ended by their client", wrong)
+    return passed(expected, f"{judged} streams", (), streams=judged)
+
+
+def _last_silence(history: History, one: Attempt, promise: float) -> _Silence | None:
+    """What the server had left unsaid when an undisturbed stream, open for a heartbeat at least, came to its end."""
+    life = attempts.lives(history)[one.sub]
+    end = min(t for t in (one.told_end, life.gone, history.end) if t is not None)
+    opened = one.t_open if one.t_open is not None else end
+    if life.left and one is life.attempts[-1]:
+        return None  # what ended its whole life is judged elsewhere
+    if not one.conns or end - opened < promise / 2 or not quiet(history, opened, end) or scripted(history, end):
+        return None
+    sent = [record.t for record in one.conns[-1].sent if record.t <= end]
+    return _Silence(one.sub, one.number, max([opened, *sent]), end)
+
+
+def _deadline(history: History) -> float | None:
+    return declared.of(history).number("heartbeat_deadline")
 
 
 def _gave_up(one: Attempt, silence: _Silence) -> bool:

@@ -49,8 +49,25 @@ def _returns(history: History, life: Life) -> Iterator[_Return]:
         time = times[number]
         bound = ((DEFAULT if time is None else time) + declared.of(history).cap) * 1.1 + SLACK
         end = _noticed(history, one, bound)
-        if end is not None and not one.fatal:
-            yield from _came_back(history, life, one, end, bound, nearest)
+        polled = nearest is not None and life.anew(number + 1)
+        if end is not None and not polled and _has_to_return(history, one, life):
+            yield from _came_back(history, life, one, end, max(bound, _asked(one) + SLACK), nearest)
+
+
+def _has_to_return(history: History, one: Attempt, life: Life) -> bool:
+    """Whether a client may not stop after this attempt, by the standard or by its own word."""
+    if not one.fatal:
+        return True
+    declares = declared.of(history)
+    if not declares.retries_refusals or one.status is None or _final(history, one, life):
+        return False
+    return one.status == 429 or one.status >= 500 or (one.status == 401 and declares.can("token-refresh"))
+
+
+def _asked(one: Attempt) -> float:
+    """The seconds for which a refusal asks the client to stay away."""
+    asked = one.headers.get("retry-after", "").strip()
+    return float(asked) if asked.isdecimal() else 0.0
 
 
 def _noticed(history: History, one: Attempt, bound: float) -> float | None:
@@ -71,7 +88,7 @@ def _came_back(
     if nearest is not None:
         wait = nearest.t_request - end
         yield _Return(f"{name}: next after {wait:.3f} s", too_late(history, wait - bound, end, nearest.t_request))
-    elif life.t_closed is not None and (life.t_close is None or life.t_closed < life.t_close):
+    elif life.left:
         yield _Return(f"{name}: gave up, {life.closed_reason}", Outcome.FAIL)
     else:
         until = history.end if life.t_close is None else life.t_close
@@ -146,6 +163,23 @@ def _sendable(id: str) -> bool:
     return id == id.strip() and not any(ord(char) < 32 or ord(char) == 127 for char in id)
 
 
+@check("reconnection.credentials", "QA-2", "SSE-35", subject="client")
+def credentials(history: History) -> Finding:
+    """A client comes back with credentials if it came with some."""
+    judged, wrong = 0, []
+    for life in lives(history).values():
+        asked = [one for one in life.attempts if one.conns]
+        for one in asked[1:] if asked and asked[0].conns[0].carries else ():
+            judged += 1
+            wrong += [] if one.conns[0].carries else [f"{one.sub} attempt {one.number} at {one.t_request:.6f}"]
+    if not judged:
+        return skipped("no client with credentials was seen to come back")
+    expected = "credentials on each attempt"
+    if wrong:
+        return failed(expected, f"{len(wrong)} of {judged} reconnects had none", wrong)
+    return passed(expected, f"{judged} reconnects", (), reconnects=judged)
+
+
 @check("reconnection.not_too_early", "QA-4", "SSE-31", "SSE-65", "SSE-66", subject="client")
 def not_too_early(history: History) -> Finding:
     """No attempt is made before the reconnection time has passed since the stream ended."""
@@ -210,6 +244,32 @@ def _stops(history: History, final: Callable[[Attempt, Life], bool], expected: s
     if wrong:
         return failed(expected, f"{len(wrong)} of {len(ended)} were followed by another", wrong)
     return passed(expected, f"{len(ended)} responses", (), responses=len(ended))
+
+
+@check("reconnection.survives", "QA-2", "QA-4", "SSE-34", subject="client")
+def survives(history: History) -> Finding:
+    """A subscriber ends when it is closed or has been refused for good: it neither crashes nor just stops."""
+    judged = [life for life in lives(history).values() if life.t_start < (life.t_closed or history.end)]
+    wrong = [f"{life.sub} at {life.t_closed:.6f}: {life.closed_reason}" for life in judged if _died(history, life)]
+    if not judged:
+        return skipped("nobody subscribed")
+    expected = "subscribers live until they are closed or refused for good"
+    if wrong:
+        return failed(expected, f"{len(wrong)} of {len(judged)} did not", wrong)
+    return passed(expected, f"{len(judged)} subscribers", (), subscribers=len(judged))
+
+
+def _died(history: History, life: Life) -> bool:
+    """Whether a subscriber left without a reason that the standard knows."""
+    if not life.left:
+        return False
+    last = life.attempts[-1] if life.attempts else None
+    if last is None:
+        return life.crashed
+    if last.status is None and last.t_open is None:
+        # The client does not tell what it was answered: only if nobody answered it is known that it gave up too soon.
+        return last.answer is None and (last.t_end or last.t_wait) is not None
+    return _has_to_return(history, last, life)
 
 
 @check("reconnection.retry_after", "PM-3", level="SHOULD", subject="client")

@@ -39,9 +39,8 @@ def _losses(life: Life) -> Iterator[tuple[Attempt, float, float]]:
         if (lost := _lost(one)) is not None:
             yield one, lost, following.t_request
     last = life.attempts[-1] if life.attempts and not life.borrows else None
-    gave_up = life.t_closed is not None and life.gone == life.t_closed != life.t_close
     # 204 is the server's wish that nobody comes back: a client may take that as an end in order.
-    if last is not None and last.source == "client" and gave_up and last.status != 204 and life.t_closed is not None:
+    if last is not None and last.source == "client" and life.left and last.status != 204 and life.t_closed is not None:
         known = [t for t in (last.t_response, last.t_end, last.t_wait) if t is not None]
         yield last, min(known, default=last.t_request), life.t_closed
 

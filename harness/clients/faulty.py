@@ -4,17 +4,21 @@ Each is the reference client with one thing broken; `harness.defects` says which
 """
 
 import asyncio
+import contextlib
 import re
+import socket
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Final
 
+import httpx
+
 from harness.clients import Session, polling
 from harness.clients.polling import Resume
 from harness.clients.reference import CAPABILITIES, Driver, alone, new_client, options_of, streaming
 from harness.eventstream import Decoder, Event, Item
-from harness.subscriber import Dispatch, Error, Heard, Options, Output, Subscriber
+from harness.subscriber import Connect, Dispatch, Error, Failed, Heard, Options, Output, Subscriber, Waiting
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +123,89 @@ class _DispatchesEmpty(Subscriber):
         return [*outputs, *(empty for one in outputs if isinstance(one, Heard))]
 
 
+class _LosesAtChunks(Subscriber):
+    """Reads each chunk by itself: what it ends with in the middle of an event is lost."""
+
+    __slots__ = ()
+
+    def received(self, now: float, data: bytes) -> list[Output]:
+        whole, end, _ = data.rpartition(b"\n\n")
+        return super().received(now, whole + end) if end else []
+
+
+class _OneEventAChunk(Subscriber):
+    """Takes what comes in one chunk for one event."""
+
+    __slots__ = ()
+
+    def received(self, now: float, data: bytes) -> list[Output]:
+        outputs = super().received(now, data)
+        more = [one for one in outputs if isinstance(one, Dispatch)][1:]
+        return [one for one in outputs if not any(one is another for another in more)]
+
+
+class _Crashes(Subscriber):
+    """Does not know what to do with one type of event."""
+
+    __slots__ = ()
+
+    def received(self, now: float, data: bytes) -> list[Output]:
+        outputs = super().received(now, data)
+        if any(isinstance(one, Dispatch) and one.event.type == "job" for one in outputs):
+            raise KeyError("job")
+        return outputs
+
+
+class _GivesUp(Subscriber):
+    """Thinks that a connection which was lost is lost for good."""
+
+    __slots__ = ()
+
+    def _lose(self, now: float, reason: str, *, floor: float = 0.0, ours: bool = True) -> list[Output]:
+        outputs = super()._lose(now, reason, floor=floor, ours=ours)
+        return [*(one for one in outputs if not isinstance(one, Waiting)), Failed(reason)]
+
+
+class _ForgetsToken(Driver):
+    """Shows its token the first time alone."""
+
+    def _connect(self, output: Connect, http: httpx.AsyncClient) -> None:
+        super()._connect(output, http)
+        self.headers = {}
+
+
+class _LeaksOnReconnect(Driver):
+    """Keeps what belonged to each connection that ended."""
+
+    async def _dropped(self) -> None:
+        if self.stream is not None:
+            _LEAKED.append(asyncio.create_task(_holding(socket.socket()), name="leaked connection"))
+        await super()._dropped()
+
+
+async def _holding(one: socket.socket) -> None:
+    with one:
+        await asyncio.Event().wait()
+
+
+def _driven(kind: type[Driver]) -> Bad:
+    """The reference machine with another driver."""
+
+    async def subscribe(session: Session) -> None:
+        await kind(session, Subscriber(options_of(session), rng=session.rng)).run()
+
+    return Bad(subscribe)
+
+
+async def _hangs_in_close(session: Session) -> None:
+    try:
+        await alone(session)
+    finally:
+        while True:
+            with contextlib.suppress(asyncio.CancelledError):
+                await asyncio.Event().wait()
+
+
 async def _no_polling_fallback(session: Session) -> None:
     await streaming(session)(Resume())
 
@@ -175,3 +262,12 @@ ignores_silence = _machine(Subscriber, lambda options: replace(options, heartbea
 never_closes_sockets = Bad(_never_closes_sockets)
 goes_on_after_close = Bad(_goes_on_after_close)
 opens_one_each = Bad(alone)
+loses_at_chunks = _machine(_LosesAtChunks)
+one_event_a_chunk = _machine(_OneEventAChunk)
+resets_on_open = _machine(Subscriber, lambda options: replace(options, stable_after=0.0))
+crashes = _machine(_Crashes)
+gives_up = _machine(_GivesUp)
+forgets_token = _driven(_ForgetsToken)
+leaks_on_reconnect = _driven(_LeaksOnReconnect)
+hangs_in_close = Bad(_hangs_in_close)
+ends_healthy_streams = _machine(Subscriber, lambda options: replace(options, heartbeat_deadline=0.4))

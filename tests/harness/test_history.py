@@ -145,5 +145,11 @@ def test_no_token_in_a_url_survives(token):
     assert token not in history.redact_url(f"http://h/p?access_token={token}#f", "u")
 
 
+def test_no_token_survives_in_a_text_of_unknown_make():
+    told = f"KeyError: {{'authorization': 'Bearer {SECRET}'}} GET /x?access_token={SECRET} BEARER {SECRET}"
+    assert SECRET not in history.redact_text(told)
+    assert history.redact_text("no secret") == "no secret"
+
+
 def test_every_kind_names_its_fields():
     assert all(isinstance(fields, tuple) for fields in KINDS.values())

@@ -102,6 +102,35 @@ def test_a_file_that_is_no_client_is_one_sentence(job, tmp_path):
         resolve(job("checks=()", client=str(tmp_path / "not.py")))
 
 
+GOOD = "CAPABILITIES = frozenset()\nasync def subscribe(session): ...\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        (GOOD.replace("frozenset()", "None"), "CAPABILITIES is no set of names; write frozenset() or frozenset({...})"),
+        (GOOD.replace("()\n", "({'back-off'})\n", 1), "declares the capability 'back-off'; did you mean 'backoff'?"),
+        (GOOD + "OPTIONS = [1]\n", "OPTIONS is no dict of seconds by name; mend it"),
+        (GOOD.replace("async ", ""), "subscribe is not `async def subscribe(session)`; make it one"),
+        (GOOD.replace("session", ""), "subscribe does not take the session and nothing else; mend it"),
+        ("raise SystemExit(3)\n" + GOOD, "cannot be imported: SystemExit: 3; mend the client"),
+    ],
+)
+def test_a_client_that_is_none_is_one_sentence(job, tmp_path, text, told):
+    path = tmp_path / "theirs.py"
+    path.write_text(text)
+    with pytest.raises(HarnessError) as caught:
+        resolve(job("checks=()", client=str(path)))
+    assert told in str(caught.value)
+
+
+def test_a_capability_of_the_users_own_is_none_of_our_business(job, tmp_path):
+    path = tmp_path / "ours.py"
+    path.write_text(GOOD.replace("()\n", "({'of-our-own'})\n", 1))
+    client = resolve(job("checks=()", client=str(path))).client
+    assert set(client.CAPABILITIES) == {"of-our-own"}
+
+
 def test_certificates_that_are_none_are_found_before_anything_starts(job, tmp_path):
     (tmp_path / "ca.pem").write_text("")
     target = target_file(tmp_path, 'url = "https://127.0.0.1:9/"\nca_file = "ca.pem"\n')

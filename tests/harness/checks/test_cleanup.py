@@ -74,3 +74,12 @@ def test_slots_are_counted_as_a_number_or_by_user():
     )
     assert slots({"a": 2, "b": 1}, {"a": 3}) is slots({}, {}) is slots(2, 2) is Outcome.PASS
     assert slots({"a": 1}, {"a": 1, "b": 1}) is slots(1, 2) is Outcome.FAIL
+
+
+def test_a_closed_subscriber_ends():
+    closed = [sub(1, "close"), sub(1.2, "closed", reason="close()")]
+    stuck = [sub(1, "close"), sub(4, "closed", reason="still running after close()", stuck=True)]
+    assert verdict("cleanup.ends") is Outcome.SKIP
+    assert verdict("cleanup.ends", *closed) is Outcome.PASS
+    assert verdict("cleanup.ends", *stuck, *lags(6)) is Outcome.FAIL
+    assert verdict("cleanup.ends", *stuck, *lags(6, worst=5.0)) is Outcome.UNKNOWN

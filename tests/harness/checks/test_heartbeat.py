@@ -62,12 +62,41 @@ def test_a_deadline_has_to_be_kept():
     assert deadline(sub(1, "end", attempt=0, reason="eof"), *lags(5), **CLIENT) is Outcome.SKIP
 
 
+REQUEST = {"user": "u", "method": "GET", "path": "/", "headers": {}, "last_event_id": None}
+
+
 def test_a_silence_that_the_client_did_not_end_proves_nothing():
     """Data came, or the server ended the stream, when the deadline was nearly over or just over."""
     for t in (2.4, 2.6):
         assert deadline(sub(t, "comment", attempt=0), sub(t, "close"), *lags(5), **CLIENT) is Outcome.SKIP
-    asked = (0.4, "conn.request", {"conn": "c", "sub": "s", "user": "u", "last_event_id": None})
+    asked = (0.4, "conn.request", {"conn": "c", "sub": "s", **REQUEST})
     ended = (2.49, "conn.end", {"conn": "c", "by": "server", "how": "fin", "bytes": 0})
     end = sub(2.5, "end", attempt=0, reason="eof")
     opened = sub(0.5, "open", attempt=0)
     assert verdict("heartbeat.deadline", asked, opened, ended, end, *lags(5), **CLIENT) is Outcome.SKIP
+
+
+def patient(*records, client=CLIENT):
+    asked = (0.4, "conn.request", {"conn": "c", "sub": "s", **REQUEST})
+    return verdict("heartbeat.patience", asked, sub(0.5, "open", attempt=0), *records, **{**PROMISE, **client})
+
+
+def test_a_stream_that_is_not_silent_is_not_ended_by_its_client():
+    def sent(t):
+        return (t, "conn.sent", {"conn": "c", "what": "heartbeat"})
+
+    def ended(t, by="client"):
+        end = (t, "conn.end", {"conn": "c", "by": by, "how": "fin", "bytes": 0})
+        return [end, sub(t, "end", attempt=0, reason="silent for too long")]
+
+    early, late = [sent(1.5), sent(2.5), *ended(3.5)], [sent(1.5), *ended(3.5)]
+    assert patient(*early, *lags(5)) is Outcome.FAIL
+    assert patient(*early) is patient(*early, *lags(5, worst=1.0)) is Outcome.PASS  # it may have got nothing
+    assert patient(*late, *lags(5)) is Outcome.PASS
+    assert patient(sent(1.5), sent(2.5), *ended(3.5, "server"), *lags(5)) is Outcome.PASS
+    broken = (2.6, "net.fault", {"proxy": "p", "fault": "timeout", "state": "on"})
+    assert patient(*early[:2], broken, *early[2:], *lags(5)) is Outcome.SKIP
+    assert patient(sub(0.7, "close"), *lags(5)) is Outcome.SKIP
+    assert verdict("heartbeat.patience") is Outcome.SKIP
+    undeclared = {"client": {"capabilities": [], "options": {}}}
+    assert patient(*early, *lags(5), client=undeclared) is Outcome.FAIL

@@ -170,3 +170,65 @@ def test_who_polled_in_between_may_ask_for_a_stream_again_and_goes_on_where_poll
     assert verdict("reconnection.stops_on_204", *sorted([*again, poll], key=lambda one: one[0])) is Outcome.PASS
     assert came_back("x", None) is Outcome.FAIL
     assert came_back("x", None, poll, polled) is Outcome.SKIP
+
+
+def survives(*records, **client):
+    header = {"client": {"capabilities": client.get("capabilities", []), "options": {}}}
+    start = sub(0.5, "start", user="u", options={})
+    return verdict("reconnection.survives", start, *records, **header)
+
+
+CRASHED = sub(4, "closed", reason="raised KeyError", crashed=True)
+GAVE_UP = sub(4, "closed", reason="gave up")
+
+
+def test_a_client_that_crashes_or_stops_without_a_reason_does_not_survive():
+    opened = [sub(1, "attempt", attempt=0, last_event_id=None), sub(1.1, "open", attempt=0)]
+    failed = [sub(1, "attempt", attempt=0, last_event_id=None), sub(2, "end", attempt=0, reason="refused")]
+    assert survives(*opened) is survives(*opened, sub(3, "close"), CRASHED) is Outcome.PASS
+    for over in (CRASHED, GAVE_UP):
+        assert survives(*opened, over) is survives(*failed, over) is Outcome.FAIL
+    assert survives(CRASHED) is Outcome.FAIL
+    assert survives(GAVE_UP) is Outcome.PASS
+    assert verdict("reconnection.survives") is Outcome.SKIP
+
+
+def test_a_refusal_that_is_final_is_a_reason():
+    for over in (CRASHED, GAVE_UP):
+        assert survives(*refused(403), over) is survives(*refused(204), over) is Outcome.PASS
+        assert survives(*refused(503), over) is Outcome.PASS
+        assert survives(*refused(503), over, capabilities=["status-retry"]) is Outcome.FAIL
+        assert survives(*refused(401), over, capabilities=["status-retry"]) is Outcome.PASS
+        both = ["status-retry", "token-refresh"]
+        assert survives(*refused(401), over, capabilities=both) is Outcome.FAIL
+        assert survives(*refused(401), *refused(401, number=1, t=2.0), over, capabilities=both) is Outcome.PASS
+
+
+def test_who_does_not_tell_what_he_was_answered_gets_the_doubt():
+    asked = [sub(1, "attempt", attempt=0, last_event_id=None), conn(1, "request", **REQUEST)]
+    assert survives(*asked, conn(1.1, "response", status=403, headers={}), GAVE_UP) is Outcome.PASS
+    assert survives(*asked, CRASHED) is Outcome.PASS
+
+
+def test_a_client_has_to_come_back_after_a_refusal_that_it_says_it_retries():
+    for status, outcome in ((503, Outcome.FAIL), (403, Outcome.SKIP)):
+        records = [*refused(status), sub(1.2, "end", attempt=0, reason="refused"), GAVE_UP, *lags(9)]
+        header = {"client": {"capabilities": ["status-retry"], "options": {}}}
+        assert verdict("reconnection.happens", *records, **header) is outcome
+    asked = sub(1.1, "response", attempt=0, status=503, headers={"retry-after": "60"})
+    waits = [refused(503)[0], asked, sub(1.2, "end", attempt=0, reason="refused"), *lags(50)]
+    header = {"client": {"capabilities": ["status-retry"], "options": {"backoff_cap": 1.0}}}
+    assert verdict("reconnection.happens", *waits, **header) is Outcome.SKIP
+
+
+def test_a_client_comes_back_with_credentials_if_it_came_with_some():
+    def asked(n, **more):
+        about = {**REQUEST, "path": "/", "headers": {}, **more}
+        return [sub(n, "attempt", attempt=n, last_event_id=None), conn(n + 0.1, "request", **about)]
+
+    shown = {"headers": {"authorization": "u:12345678"}}
+    assert verdict("reconnection.credentials", *asked(1, **shown), *asked(2, **shown)) is Outcome.PASS
+    assert verdict("reconnection.credentials", *asked(1, **shown), *asked(2)) is Outcome.FAIL
+    by_query = asked(2, path="/?access_token=u:12345678")
+    assert verdict("reconnection.credentials", *asked(1, **shown), *by_query) is Outcome.PASS
+    assert verdict("reconnection.credentials", *asked(1), *asked(2)) is Outcome.SKIP

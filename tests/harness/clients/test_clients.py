@@ -82,6 +82,20 @@ def test_a_fresh_token_is_a_secret_too(notes):
     assert "SecretToken" not in str(notes.records)
 
 
+@pytest.mark.parametrize(
+    ("method", "arguments"),
+    [
+        ("response", ("200 OK", {})), ("response", (True, {})), ("retry", (None,)), ("waiting", ("1", "x")),
+    ],
+)  # fmt: skip
+def test_what_no_check_could_read_is_refused_where_it_is_told(one, notes, method, arguments):
+    with pytest.raises(TypeError, match=rf"session.{method}\(\) takes "):
+        getattr(one, method)(*arguments)
+    with pytest.raises(TypeError, match="id, type and data as str, not None"):
+        one.event(id="1", type="m", data=None)
+    assert notes.records == []
+
+
 def test_it_knows_whether_it_is_open_or_polls(one):
     assert not one.is_open
     one.opened()

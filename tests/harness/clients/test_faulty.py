@@ -1,12 +1,14 @@
 """Each bad client does its bad thing where the reference client, on the same bytes, does not."""
 
 import asyncio
+import random
 from itertools import pairwise
 
 import pytest
 
 from harness import defects, locate
 from harness.clients import faulty, reference
+from harness.subscriber import Dispatch, Options, Subscriber
 from tests.harness.doubles import HOLD, OPENED, Notes, Scripted, answer, running, session, until
 
 EVENT = b"id: 1\ndata: a\n\n"
@@ -194,3 +196,75 @@ def test_opens_one_each():
 
     assert asyncio.run(connections(reference)) == 1
     assert asyncio.run(connections(faulty.opens_one_each)) == 2
+
+
+def machine(kind):
+    """A machine whose stream is open."""
+    one = kind(Options(), rng=random.Random(1))
+    one.start(0.0)
+    one.connected(0.0, 200, {"content-type": "text/event-stream"})
+    return one
+
+
+def dispatched(one, *chunks):
+    return [out.event.data for chunk in chunks for out in one.received(0.0, chunk) if isinstance(out, Dispatch)]
+
+
+def test_loses_at_chunks():
+    assert dispatched(machine(Subscriber), EVENT[:-3], EVENT[-3:] + EVENT) == ["a", "a"]
+    assert dispatched(machine(faulty._LosesAtChunks), EVENT[:-3], EVENT[-3:] + EVENT) == ["a"]
+
+
+def test_one_event_a_chunk():
+    assert dispatched(machine(Subscriber), EVENT + EVENT) == ["a", "a"]
+    assert dispatched(machine(faulty._OneEventAChunk), EVENT + EVENT) == ["a"]
+
+
+def test_resets_on_open_has_no_law_of_its_own_for_stability():
+    options = {"reconnection_time": 0.0, "backoff_base": 0.01, "stable_after": 9.0}
+
+    def three(notes, _):
+        return len(waits(notes)) == 3
+
+    bad = waits(played(faulty.resets_on_open, (OPENED,), settle=three, options=options)[0])
+    assert max(bad) <= 0.01
+
+
+def test_gives_up():
+    assert played(faulty.gives_up, answer(503))[0].told("sub.error", "reason")
+    assert len(played(faulty.gives_up, answer(503))[1].requests) == 1
+
+
+def test_crashes():
+    assert dispatched(machine(faulty._Crashes), EVENT) == ["a"]
+    with pytest.raises(KeyError, match="job"):
+        machine(faulty._Crashes).received(0.0, b"event: job\ndata: x\n\n")
+
+
+def test_forgets_token():
+    scripts = (OPENED, EVENT), (OPENED, HOLD)
+    shown = [request.headers.get("authorization") for request in played(faulty.forgets_token, *scripts)[1].requests]
+    assert shown == ["Bearer first", None]
+
+
+def test_leaks_on_reconnect():
+    async def play():
+        async with Scripted((OPENED, EVENT), (OPENED, HOLD)) as server:
+            notes = Notes()
+            async with running(faulty.leaks_on_reconnect.subscribe(session(server.url, notes))):
+                await until(lambda: len(notes.of("sub.open")) == 2)
+                left = len(faulty._LEAKED)
+            await forget_leaked()
+            return left
+
+    assert asyncio.run(play()) == 1
+
+
+def test_ends_healthy_streams():
+    """Silent for 0.4 s, which nobody calls silence who waits for heartbeats of a second."""
+    options = {"heartbeat_deadline": 9.0}
+
+    def lost(notes, _):
+        return notes.of("sub.wait")
+
+    assert played(faulty.ends_healthy_streams, (OPENED, HOLD), settle=lost, options=options)[0].of("sub.wait")
