@@ -235,6 +235,7 @@ def load(path: Path) -> History:
 
 
 SHORTEST_SECRET: Final = 6  # what is shorter is no secret, and would be found everywhere
+_BEARER = re.compile(r"(?i)(bearer\s+)([^\s'\"<>]+)")
 _QUERY_TOKEN = re.compile(r"(access_token=)([^&#\s]*)")
 
 
@@ -283,6 +284,11 @@ def hidden(value: Any, credentials: Mapping[str, str]) -> Any:
 def redact_url(url: str, user: str | None) -> str:
     """The URL or path with the value of `access_token` replaced by its fingerprint."""
     return _QUERY_TOKEN.sub(lambda match: match[1] + fingerprint(match[2], user), url)
+
+
+def redact_text(text: str) -> str:
+    """A text of unknown make without what looks like a credential: bearer tokens and the value of `access_token`."""
+    return redact_url(_BEARER.sub(lambda match: match[1] + fingerprint(match[2], None), text), None)
 
 
 def redact_headers(headers: Iterable[tuple[str, str]], user: str | None) -> dict[str, str]:

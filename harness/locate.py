@@ -69,7 +69,7 @@ def _from_file(path: Path, kind: str) -> Any:
     sys.modules[name] = module
     try:
         spec.loader.exec_module(module)
-    except Exception as exc:
+    except (Exception, SystemExit) as exc:
         del sys.modules[name]
         raise HarnessError(f"{path} cannot be imported: {type(exc).__name__}: {exc}; mend the {kind}") from exc
     return module
@@ -78,7 +78,7 @@ def _from_file(path: Path, kind: str) -> Any:
 def _imported(module: str, kind: str, reference: str) -> Any:
     try:
         return importlib.import_module(module)
-    except Exception as exc:
+    except (Exception, SystemExit) as exc:
         raise HarnessError(
             f"{kind} {reference!r} cannot be imported: {type(exc).__name__}: {exc}; install or mend it"
         ) from exc

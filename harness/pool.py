@@ -17,9 +17,11 @@ from typing import Any, Final
 
 import psutil
 
+from harness.history import redact_text
 from harness.run import Job
 
 LAST_WORDS: Final = 30.0
+LONGEST_RUN: Final = 900.0  # seconds; a run ends itself long before, unless its client blocks the whole process
 LONGEST_COMPLAINT: Final = 2000
 NURSERY: Final = "harness.nursery"
 OnPhase = Callable[[Job, str], None]
@@ -65,14 +67,26 @@ async def _child(job: Job, nursery: "_Nursery", on_phase: OnPhase) -> str:
     out = Path(job.out)
     out.mkdir(parents=True, exist_ok=True)
     said = out / "stderr.txt"
-    code = await nursery.run(asdict(job), said, lambda phase: on_phase(job, phase))
-    complaint = said.read_text(errors="replace").strip()[-LONGEST_COMPLAINT:] if said.exists() else ""
-    if not complaint:
-        said.unlink(missing_ok=True)
+    try:
+        async with asyncio.timeout(LONGEST_RUN):
+            code = await nursery.run(asdict(job), said, lambda phase: on_phase(job, phase))
+    except TimeoutError:
+        return f"the run did not end within {LONGEST_RUN:.0f} s: its client blocks the process"
+    complaint = _plain(said)
     if (out / "history.jsonl").exists():
         return ""
     why = "the process that forks the runs died" if code is None else f"the run's process ended with exit {code}"
     return complaint.rpartition("\n")[2] or why
+
+
+def _plain(said: Path) -> str:
+    """The last that a run printed, without credentials; a file that holds nothing is removed."""
+    text = redact_text(said.read_text(errors="replace")) if said.exists() else ""
+    if text.strip():
+        said.write_text(text)
+    else:
+        said.unlink(missing_ok=True)
+    return text.strip()[-LONGEST_COMPLAINT:]
 
 
 @dataclass(slots=True)

@@ -15,11 +15,13 @@ run that exceeds its limit or is interrupted leaves a record `trouble`: then not
 
 import asyncio
 import contextlib
+import inspect
 import platform
 import signal
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from difflib import get_close_matches
 from importlib import metadata
 from pathlib import Path
 from typing import Any, Final
@@ -27,6 +29,7 @@ from typing import Any, Final
 import httpx
 
 from harness import history, locate, meters, testevent, tls
+from harness.clients import CAPABILITIES as CLIENT_CAPABILITIES
 from harness.clients import Client
 from harness.crowd import Crowd
 from harness.errors import HarnessError
@@ -173,8 +176,7 @@ def resolve(job: Job) -> Plan:
     if job.users is not None:
         scenario = replace(scenario, users=min(scenario.users, job.users))
     client = locate.load("harness.clients", job.client, folders.get("clients", ()))
-    if not hasattr(client, "subscribe") or not hasattr(client, "CAPABILITIES"):
-        raise HarnessError(f"client {job.client!r} lacks CAPABILITIES or `async def subscribe(session)`; add them")
+    _demand_client(client, job.client)
     question = " ".join((getattr(loaded, "__doc__", None) or "").split("\n\n")[0].split())
     settings = {**scenario.server, **job.settings} | ({"defects": list(job.defects)} if job.defects else {})
     target = None if job.target is None else load_target(Path(job.target))
@@ -182,6 +184,27 @@ def resolve(job: Job) -> Plan:
         tls.context(target.ca_file)
     promised = promises(load_settings(settings)) if target is None else target.promises
     return Plan(job, scenario, question, client, target, promised, settings)
+
+
+def _demand_client(client: Any, name: str) -> None:
+    """Raises HarnessError, one sentence with the remedy, for what is no client."""
+    if not hasattr(client, "subscribe") or not hasattr(client, "CAPABILITIES"):
+        raise HarnessError(f"client {name!r} lacks CAPABILITIES or `async def subscribe(session)`; add them")
+    declared, options = client.CAPABILITIES, getattr(client, "OPTIONS", {})
+    if not isinstance(declared, frozenset | set):
+        raise HarnessError(f"client {name!r}: CAPABILITIES is no set of names; write frozenset() or frozenset({{...}})")
+    for one in sorted(map(str, declared - CLIENT_CAPABILITIES.keys())):
+        # A name that no check of ours knows may be one of the user's own scenarios; a slip of the pen is not.
+        if near := get_close_matches(one, CLIENT_CAPABILITIES, n=1, cutoff=0.75):
+            raise HarnessError(f"client {name!r} declares the capability {one!r}; did you mean {near[0]!r}?")
+    if not isinstance(options, Mapping):
+        raise HarnessError(f"client {name!r}: OPTIONS is no dict of seconds by name; mend it")
+    if not inspect.iscoroutinefunction(client.subscribe):
+        raise HarnessError(f"client {name!r}: subscribe is not `async def subscribe(session)`; make it one")
+    try:
+        inspect.signature(client.subscribe).bind(None)
+    except TypeError:
+        raise HarnessError(f"client {name!r}: subscribe does not take the session and nothing else; mend it") from None
 
 
 async def _watched(plan: Plan, writer: Writer, parts: Path, say: Say) -> None:
@@ -308,9 +331,14 @@ async def _cancelled(task: asyncio.Task[Any]) -> None:
 def born(order: Mapping[str, Any], say: Say) -> int:
     """The life of a run's process, forked by the nursery: record the job of this order; the process's exit code."""
     job = Job(**{**order, "defects": tuple(order["defects"])})
+    runner = asyncio.Runner()
     try:
-        asyncio.run(record(job, say))
+        runner.run(record(job, say))
     except HarnessError as exc:
         print(exc, file=sys.stderr)  # noqa: T201
         return 2
+    finally:
+        # The process ends here: a client that does not let itself be cancelled must not keep it.
+        if not asyncio.all_tasks(runner.get_loop()):
+            runner.close()
     return 0

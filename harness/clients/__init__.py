@@ -2,7 +2,7 @@
 
 A client is a module with
 
-    CAPABILITIES: frozenset[str]                       # what it declares beyond the standard; may be empty
+    CAPABILITIES: frozenset[str]                       # what it declares beyond the standard (see below); may be empty
     async def subscribe(session: Session) -> None      # one subscriber; returns when it has given up for good
 
 `OPTIONS: dict[str, float]` may state the client's own law in seconds (reconnection_time, backoff_base, backoff_cap,
@@ -18,7 +18,7 @@ import random
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Any, Final, Literal, Protocol
 
 from harness import testevent
 from harness.history import (
@@ -31,6 +31,21 @@ from harness.history import (
 )
 
 LONGEST_TEXT = 512
+
+# What a client can declare beyond the standard, and what it is judged by then.
+CAPABILITIES: Final = {
+    "backoff": "its waits grow with each failure, up to its cap",
+    "comments": "it tells of comments, and of lines that it ignores",
+    "configurable": "it obeys `session.options`",
+    "heartbeat-deadline": "it ends a stream that has been silent for too long",
+    "jitter": "its waits differ from those of other clients",
+    "offline": "it waits for the network to come back",
+    "polling": "it polls where there is no stream",
+    "retry-after": "it waits as long as Retry-After says",
+    "shared": "subscribers of one user can share a connection",
+    "status-retry": "it comes back after 5xx and 429",
+    "token-refresh": "it gets a new token after 401",
+}
 
 
 @dataclass(slots=True)
@@ -78,6 +93,7 @@ class Session:
 
     def response(self, status: int, headers: Mapping[str, str]) -> None:
         """A response head came."""
+        _demand("response", status, int, "the status as int, 200 for one")
         self._record("response", status=status, headers=redact_headers(headers.items(), self.user))
 
     def opened(self) -> None:
@@ -94,6 +110,8 @@ class Session:
 
     def event(self, *, id: str, type: str, data: str, via: Literal["stream", "poll"] = "stream") -> None:
         """An event was dispatched."""
+        for one in (id, type, data):
+            _demand("event", one, str, "id, type and data as str")
         told = testevent.read(data)
         way = {} if via == "stream" else {"via": via}
         if told is None:
@@ -111,6 +129,7 @@ class Session:
         self._record("comment", text=text[:LONGEST_TEXT])
 
     def retry(self, retry_ms: int) -> None:
+        _demand("retry", retry_ms, int, "milliseconds as int")
         self._record("retry", retry_ms=retry_ms)
 
     def id_only(self, id: str) -> None:
@@ -132,6 +151,7 @@ class Session:
 
     def waiting(self, delay: float, reason: str) -> None:
         """The next attempt will be made after `delay` seconds."""
+        _demand("waiting", delay, int | float, "seconds as a number")
         self._record("wait", delay=delay, reason=self.plain(reason))
 
     def state(self, state: str, reason: str = "") -> None:
@@ -170,6 +190,12 @@ class Session:
         if not data.get("intact"):  # a test event is what we have published ourselves
             data = hidden(data, self.credentials)
         self.writer.write(f"sub.{what}", t=self.at, sub=self.sub, **data)
+
+
+def _demand(method: str, value: object, kind: Any, wanted: str) -> None:
+    """Raises TypeError, into the client's code, for what no check could read."""
+    if not isinstance(value, kind) or isinstance(value, bool):
+        raise TypeError(f"session.{method}() takes {wanted}, not {value!r:.80}")
 
 
 class Client(Protocol):
