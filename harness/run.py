@@ -2,13 +2,14 @@
 
 Phases:
  1. resolve    scenario, client and target are loaded; what the run needs and nobody offers makes it a SKIP
- 2. start      the server (the mock in its own process), the proxy (in its own process), this process's lag ticker
- 3. subscribe  the scenario's users open their streams, through the proxy
+ 2. start      the server (the mock in its own process), this process's lag ticker, and where a step acts on the network
+               the proxy (in its own process)
+ 3. subscribe  the scenario's users open their streams, through the proxy if there is one
  4. steps      the nemesis plays them while the publisher publishes
  5. heal       every fault is taken back
  6. drain      a sentinel is published per channel and awaited
  7. close      every subscriber is closed
- 8. stop       proxy and server end; the parts of the history are merged into OUT/history.jsonl
+ 8. stop       server and proxy end; the parts of the history are merged into OUT/history.jsonl
 Judging comes later and elsewhere (`judged`), from that file alone.  A server or proxy that dies, a hook that fails, a
 run that exceeds its limit or is interrupted leaves a record `trouble`: then nothing is a pass or a failure.
 """
@@ -35,8 +36,7 @@ from harness.crowd import Crowd
 from harness.errors import HarnessError
 from harness.history import Writer
 from harness.nemesis import Nemesis
-from harness.proxy.control import Network as Proxies
-from harness.proxy.control import start_network
+from harness.proxy.control import Proxy, start_network
 from harness.scenario import Network, Scenario
 from harness.servers import ForeignServer, MockServer, Server
 from harness.target import Promises, Target, load_target
@@ -106,9 +106,14 @@ class Plan:
         return self.target.capabilities | ({"network"} if plain else set())
 
     @property
+    def networked(self) -> bool:
+        """Whether a step acts on the network: only then does a proxy stand between subscribers and server."""
+        return any(isinstance(step, Network) for step in self.scenario.steps)
+
+    @property
     def missing(self) -> list[str]:
         """What the scenario needs, by its own word or because of its steps, and nobody offers."""
-        implied = {"network"} if any(isinstance(step, Network) for step in self.scenario.steps) else set()
+        implied = {"network"} if self.networked else set()
         return sorted((self.scenario.needs | implied) - self.capabilities - self.client.CAPABILITIES)
 
     @property
@@ -242,12 +247,16 @@ async def _phases(plan: Plan, writer: Writer, parts: Path, say: Say) -> None:
         stack.push_async_callback(_cancelled, asyncio.create_task(meters.record_lag(writer), name="lag"))
         server = await _server(plan, writer, parts)
         stack.push_async_callback(server.stop)
-        network = await start_network(history=parts / "network.jsonl")
-        stack.push_async_callback(network.stop)
-        nemesis = await _nemesis(plan, writer, server, network)
+        watchers = [asyncio.create_task(server.died())]
+        proxy = None
+        if plan.networked:
+            network = await start_network(history=parts / "network.jsonl")
+            stack.push_async_callback(network.stop)
+            watchers.append(asyncio.create_task(network.died()))
+            proxy = await network.proxy("stream", _address(server.url))
+        nemesis = _nemesis(plan, writer, server, proxy)
         stack.push_async_callback(nemesis.crowd.close)
         work = asyncio.create_task(_scenario(plan, nemesis, say), name="scenario")
-        watchers = [asyncio.create_task(one) for one in (server.died(), network.died())]
         try:
             await asyncio.wait([work, *watchers], return_when=asyncio.FIRST_COMPLETED)
             if not work.done():
@@ -266,11 +275,12 @@ async def _server(plan: Plan, writer: Writer, parts: Path) -> Server:
     return await MockServer.start(parts / "server.jsonl", plan.settings)
 
 
-async def _nemesis(plan: Plan, writer: Writer, server: Server, network: Proxies) -> Nemesis:
-    upstream = httpx.URL(server.url)
-    proxy = (
-        await network.proxy("stream", f"{upstream.host}:{upstream.port or 80}") if upstream.scheme == "http" else None
-    )
+def _address(url: str) -> str:
+    parts = httpx.URL(url)
+    return f"{parts.host}:{parts.port or 80}"
+
+
+def _nemesis(plan: Plan, writer: Writer, server: Server, proxy: Proxy | None) -> Nemesis:
     crowd = Crowd(
         client=plan.client, server=server, writer=writer, options=plan.options, seed=plan.job.seed,
         address=None if proxy is None else proxy.listen, tagged=server.own,

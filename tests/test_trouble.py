@@ -21,7 +21,8 @@ SCENARIO = '''"""Does it go on?"""
 from harness.scenario import *
 
 scenario = Scenario(
-    checks=("delivery",), users=2, rate=20, limit=300, steps=(AwaitOpen(), Burst(2), Wait(300)),
+    checks=("delivery",), users=2, rate=20, limit=300,
+    steps=(AwaitOpen(), Burst(2), Network("heal"), Wait(300)),
     needs=frozenset({"publish"}),
 )
 '''
