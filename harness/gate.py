@@ -9,10 +9,12 @@ is young enough.  What blocks:
             policy names, below its least evidence or too old; a scenario of the
             stage was not run or could not judge what it is for; too few users or seeds; the margin of lost events is
             not reached; the selftest is missing or not n/n with 0 false alarms; the previous stage is not GO;
-            the environment failed in a run
+            the environment failed in a run, or what the harness brought into it (the mock, a load's client)
 
-The evidence of a requirement: each run counts the most that any of its checks of that requirement rested on, runs
-are summed, users are the most in one run.  Users and minutes that no check measured are those of the whole run.
+What counts is what `harness.evidence` says is about the target and the client that are signed off.  A failure of the
+other one of a run, which is the harness's own, is our trouble: HOLD.  The evidence of a requirement: each run counts
+the most that any of its checks of that requirement rested on, runs are summed, users are the most in one run.  Users
+and minutes that no check measured are those of the whole run.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -21,6 +23,7 @@ from textwrap import shorten
 from typing import Final
 
 from harness.check import Outcome, Verdict
+from harness.evidence import Judged, Signed, amounts
 from harness.policy import VERSION, Need, Policy, Stage
 from harness.results import Criterion, Decision, RunResult, SelfTest, SignOff, gaps
 from harness.stats import upper_rate
@@ -46,28 +49,29 @@ def decide(
     *,
     now: float,
     selftest: SelfTest | None,
-    own: bool,
+    signed: Signed,
     previous: Previous | None = None,
-    artefact: str = "",
 ) -> SignOff:
-    """The decision on a stage; `now` is wall clock, `own` says that target and client are both the harness's own,
-    `artefact` names what is signed off."""
+    """The decision on a stage; `now` is wall clock."""
     stage = policy.stage(percent)
-    criteria = tuple(_criterion(stage, one, need, runs, now) for one, need in stage.required.items())
-    fails, warnings = _other_failures(stage, runs)
-    claim, short = _claim(stage, [run for run in runs if _fresh(stage, run, now)])
+    criteria = tuple(_criterion(stage, one, need, signed, runs, now) for one, need in stage.required.items())
+    fails, distrusted, warnings = _other_failures(stage, signed, runs)
+    of_target = [run for run in runs if run.target == signed.target]
+    claim, short = _claim(stage, [run for run in of_target if _fresh(stage, run, now)])
     holds = [
+        *distrusted,
         *short,
         *_unfit(stage, runs),
+        *_few_users(stage, of_target),
         *_untested(selftest),
-        *_unprepared(stage, previous, own=own, now=now, artefact=artefact),
+        *_unprepared(stage, previous, signed, now),
     ]
     blocked = [*_reasoned(criteria, Decision.NO_GO), *fails]
     held = [*_reasoned(criteria, Decision.HOLD), *holds]
     return SignOff(
         stage=percent,
         outcome=Decision.NO_GO if blocked else Decision.HOLD if held else Decision.GO,
-        rehearsal=own,
+        rehearsal=signed.own,
         reasons=tuple(dict.fromkeys([*blocked, *held])),
         warnings=tuple(warnings),
         criteria=criteria,
@@ -92,12 +96,17 @@ def _reasoned(criteria: Iterable[Criterion], decision: Decision) -> list[str]:
     return [f"{', '.join(ids)}: {reason}" for reason, ids in shared.items()]
 
 
-def _criterion(stage: Stage, requirement: str, need: Need, runs: Iterable[RunResult], now: float) -> Criterion:
+def _criterion(
+    stage: Stage, requirement: str, need: Need, signed: Signed, runs: Iterable[RunResult], now: float
+) -> Criterion:
     judged = [(run, verdict) for run in runs for verdict in run.verdicts if _judges(verdict, requirement)]
-    outcome = max((verdict.outcome for _, verdict in judged), default=Outcome.SKIP)
+    telling = [one for one in judged if signed.tells(*one)]
+    outcome = max((verdict.outcome for _, verdict in telling), default=Outcome.SKIP)
     fresh = [(run, verdict) for run, verdict in judged if _fresh(stage, run, now)]
-    evidence = _evidence(need, fresh)
-    decision, reason = _decided(outcome, judged, _short(need, fresh, evidence))
+    shown = [one for one in fresh if signed.shown(*one)]
+    half = [one for one in fresh if signed.half(*one)]
+    evidence = amounts(need.least, shown, half)
+    decision, reason = _decided(outcome, telling or judged, _short(need, shown, evidence))
     if reason and decision is Decision.HOLD and outcome is Outcome.PASS and len(fresh) < len(judged):
         reason += f" in the last {stage.max_age_days:g} days"
     return Criterion(
@@ -107,7 +116,7 @@ def _criterion(stage: Stage, requirement: str, need: Need, runs: Iterable[RunRes
         reason=reason,
         evidence=evidence,
         least=need.least,
-        scenarios=tuple(dict.fromkeys(run.scenario for run, _ in judged)),
+        scenarios=tuple(dict.fromkeys(run.scenario for run, _ in (*telling, *half))),
         uncovered=need.uncovered,
     )
 
@@ -122,12 +131,12 @@ def _judges(verdict: Verdict, requirement: str) -> bool:
 
 def _decided(
     outcome: Outcome,
-    judged: Iterable[tuple[RunResult, Verdict]],
+    judged: Sequence[Judged],
     short: Sequence[str],
 ) -> tuple[Decision, str]:
     match outcome:
         case Outcome.SKIP:
-            return Decision.HOLD, "not judged by any run"
+            return Decision.HOLD, "not judged by any run" + (" of what is signed off" if judged else "")
         case Outcome.FAIL | Outcome.UNKNOWN:
             worst = next(_told(run, verdict) for run, verdict in judged if verdict.outcome is outcome)
             return Decision.NO_GO if outcome is Outcome.FAIL else Decision.HOLD, worst
@@ -135,9 +144,9 @@ def _decided(
             return (Decision.HOLD, f"too little evidence: {', '.join(short)}") if short else (Decision.GO, "")
 
 
-def _short(need: Need, fresh: Sequence[tuple[RunResult, Verdict]], evidence: Mapping[str, float]) -> list[str]:
+def _short(need: Need, shown: Iterable[Judged], evidence: Mapping[str, float]) -> list[str]:
     """What is missing of the evidence that the policy demands."""
-    judging = {verdict.check for _, verdict in fresh}
+    judging = {verdict.check for _, verdict in shown}
     few = [
         f"{evidence[name]:g} of at least {least:g} {name}"
         for name, least in {"runs": 1.0, **need.least}.items()
@@ -159,43 +168,27 @@ def _told(run: RunResult, verdict: Verdict) -> str:
     return f"{verdict.outcome.name} in {run.scenario} ({verdict.check}): {shorten(verdict.actual, 240)}"
 
 
-def _evidence(need: Need, judged: Sequence[tuple[RunResult, Verdict]]) -> dict[str, float]:
-    names = {"runs": 1.0, **need.least}
-    by_run = {id(run): run for run, _ in judged}
-    found = dict.fromkeys(names, 0.0)
-    for key, run in by_run.items():
-        for name in names:
-            amount = _amount(name, run, [verdict for owner, verdict in judged if id(owner) == key])
-            found[name] = max(found[name], amount) if name == "users" else found[name] + amount
-    return found
-
-
-def _amount(name: str, run: RunResult, verdicts: Iterable[Verdict]) -> float:
-    if name == "runs":
-        return 1.0
-    measured = [verdict.measured[name] for verdict in verdicts if name in verdict.measured]
-    whole = run.figures.get(name, 0.0) if name in ("users", "minutes") else 0.0
-    return max(measured, default=whole)
-
-
-def _other_failures(stage: Stage, runs: Iterable[RunResult]) -> tuple[list[str], list[str]]:
-    """Failures of what no criterion lists: those that block, and those that only warn."""
-    blocking, warnings = [], []
+def _other_failures(stage: Stage, signed: Signed, runs: Iterable[RunResult]) -> tuple[list[str], list[str], list[str]]:
+    """Failures of what no criterion lists: those that block, those of the harness's own, and those that only warn."""
+    blocking, distrusted, warnings = [], [], []
     for run in runs:
         if run.outcome is Outcome.SKIP:
             warnings.append(f"{run.scenario} was skipped: {run.reason}")
         for verdict in run.verdicts:
-            ids = set(verdict.requirements)
-            if verdict.outcome is not Outcome.FAIL or ids & stage.required.keys():
+            ids, ours = set(verdict.requirements), not signed.concerns(run, verdict)
+            if verdict.outcome is not Outcome.FAIL or (ids & stage.required.keys() and not ours):
                 continue
             told = f"{', '.join(verdict.requirements) or verdict.check}: {_told(run, verdict)}"
             if ids and ids <= stage.out_of_scope.keys():
                 warnings.append(f"{told} (out of scope at this stage)")
-            elif verdict.level == "MUST":
-                blocking.append(told)
-            else:
+            elif verdict.level != "MUST":
                 warnings.append(f"{told} (level {verdict.level})")
-    return blocking, warnings
+            elif ours:
+                whose = run.client if verdict.subject == "client" else run.target
+                distrusted.append(f"{told}; {whose} is the harness's own, so this run cannot be trusted")
+            else:
+                blocking.append(told)
+    return blocking, distrusted, warnings
 
 
 def _unfit(stage: Stage, runs: Sequence[RunResult]) -> Iterator[str]:
@@ -210,11 +203,15 @@ def _unfit(stage: Stage, runs: Sequence[RunResult]) -> Iterator[str]:
         elif _says_nothing(run):
             yield f"{run.scenario} says nothing: {run.reason or 'nothing was judged'}"
     done = [run for run in runs if run.outcome is not Outcome.SKIP]
-    if (most := max((run.figures.get("users", 0.0) for run in done), default=0.0)) < stage.users:
-        yield f"no run with {stage.users} users (at most {most:g})"
     few = [name for name in stage.scenarios if 0 < len({r.seed for r in done if r.scenario == name}) < stage.seeds]
     if few:
         yield f"fewer than {stage.seeds} seeds of {', '.join(few)}"
+
+
+def _few_users(stage: Stage, runs: Iterable[RunResult]) -> Iterator[str]:
+    most = max((run.figures.get("users", 0.0) for run in runs if run.outcome is not Outcome.SKIP), default=0.0)
+    if most < stage.users:
+        yield f"no run with {stage.users} users (at most {most:g})"
 
 
 def _untested(selftest: SelfTest | None) -> Iterator[str]:
@@ -227,7 +224,7 @@ def _untested(selftest: SelfTest | None) -> Iterator[str]:
         )
 
 
-def _unprepared(stage: Stage, previous: Previous | None, *, own: bool, now: float, artefact: str) -> Iterator[str]:
+def _unprepared(stage: Stage, previous: Previous | None, signed: Signed, now: float) -> Iterator[str]:
     if stage.previous_stage is None:
         return
     wanted = f"a GO of stage {stage.previous_stage} in the last {stage.previous_within_days:g} days"
@@ -236,11 +233,11 @@ def _unprepared(stage: Stage, previous: Previous | None, *, own: bool, now: floa
             f"there is no {wanted.removeprefix('a ')}: sign off stage {stage.previous_stage} first, "
             "and give its folder with --previous"
         )
-    elif previous.artefact != artefact:
+    elif previous.artefact != signed.artefact:
         yield f"the GO of stage {previous.stage} is of another artefact: this stage needs {wanted} of this one"
     elif now - previous.at > stage.previous_within_days * DAY:
         yield f"the GO of stage {previous.stage} is too old: this stage needs {wanted}"
-    elif previous.rehearsal and not own:
+    elif previous.rehearsal and not signed.own:
         yield f"the GO of stage {previous.stage} was a rehearsal: this stage needs a real one"
 
 

@@ -32,6 +32,7 @@ import httpx
 from harness import history, locate, meters, testevent, tls
 from harness.clients import CAPABILITIES as CLIENT_CAPABILITIES
 from harness.clients import Client
+from harness.config import MOCK
 from harness.crowd import Crowd
 from harness.errors import HarnessError
 from harness.history import Writer
@@ -134,6 +135,16 @@ class Plan:
         deadline = {} if heartbeat is None else {"heartbeat_deadline": DEADLINE_BEATS * heartbeat}
         return {**own, **deadline, **self.scenario.client, **self.job.options}
 
+    @property
+    def target_name(self) -> str:
+        """The target as results name it."""
+        return MOCK if self.target is None else self.target.name
+
+    @property
+    def client_name(self) -> str:
+        """The client as results name it."""
+        return Path(self.job.client).stem if self.job.client.endswith(".py") else self.job.client
+
     def header(self) -> dict[str, Any]:
         """Everything a check may ask, for the first record of the history."""
         job = self.job
@@ -143,11 +154,11 @@ class Plan:
             "checks": list(self.scenario.checks),
             "skipped": self.skipped,
             "seed": job.seed,
-            "target": {"name": "mock" if self.target is None else self.target.name, "own": self.target is None},
+            "target": {"name": self.target_name, "own": self.target is None},
             "promises": self.promises.as_dict(),
             "capabilities": sorted(self.capabilities),
             "client": {
-                "name": Path(job.client).stem if job.client.endswith(".py") else job.client,
+                "name": self.client_name,
                 "own": job.client in OWN_CLIENTS,
                 "capabilities": sorted(self.client.CAPABILITIES),
                 "options": self.options,

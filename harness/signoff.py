@@ -15,10 +15,12 @@ from typing import Final
 
 from harness import batch, gate, locate, requirements
 from harness.batch import Batch
-from harness.config import Config
+from harness.config import MOCK, Config
 from harness.errors import HarnessError
+from harness.evidence import Signed
 from harness.gate import Previous
 from harness.judgement import judged
+from harness.load import launch
 from harness.policy import DEFAULT, Load, Policy, load_policy
 from harness.progress import watching
 from harness.results import Decision, Results, SelfTest, SignOff
@@ -30,12 +32,17 @@ Say = Callable[[str], None]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Order:
-    """A sign-off that can begin: everything that it names has been found and loaded."""
+    """A sign-off that can begin: everything that it names has been found and loaded.
+
+    target: the file of the signed target, which some of the jobs may not have; None is the mock.
+    """
 
     policy: Policy
     stage: int
     jobs: tuple[Job, ...]
-    plans: tuple[Plan, ...]
+    signed: Signed
+    target: str | None
+    client_policy: str
     out: Path
     at_once: int
     previous: Previous | None = None
@@ -47,13 +54,15 @@ def ordered(config: Config, *, stage: int, policy: Path | None, seed: int, previ
     needs = rules.stage(stage)
     names = needs.scenarios or tuple(sorted(locate.names("scenarios", config.paths("scenarios"))))
     seeds = range(seed, seed + max(1, needs.seeds))
-    batch.resolved(batch.jobs_of(names, config, out=Path(), seeds=seeds))
+    plans = batch.resolved(batch.jobs_of(names, config, out=Path(), seeds=seeds))
+    signed = signed_of(plans)
     before = None if previous is None else previous_of(previous)
     batch.try_network()
     folder = batch.new_folder(config, now=time.time())
     jobs = batch.probing(batch.jobs_of(names, config, out=folder, seeds=seeds))
     return Order(
-        policy=rules, stage=stage, jobs=jobs, plans=batch.resolved(jobs), out=folder,
+        policy=rules, stage=stage, jobs=jobs, signed=signed, target=config.target,
+        client_policy=batch.policy_of(plans), out=folder,
         # Runs against one server would see each other's events.
         at_once=config.jobs if all(job.target is None for job in jobs) else 1,
         previous=before,
@@ -74,6 +83,20 @@ def previous_of(run: Path) -> Previous:
         raise HarnessError(f"{run} holds no sign-off; give --previous the folder of one") from exc
 
 
+def signed_of(plans: Sequence[Plan]) -> Signed:
+    """What these plans sign off. Raises HarnessError where a run could not tell it from what the harness brings."""
+    first = plans[0]
+    if first.target is not None and first.target_name == MOCK:
+        raise HarnessError(
+            f"{first.job.target} calls its target {MOCK!r}, as the built-in one is; give it another name"
+        )
+    if first.client_name == launch.CLIENT:
+        raise HarnessError(f"client {first.job.client!r} is called as the one of load runs is; give it another name")
+    return Signed(
+        target=first.target_name, client=first.client_name, own=batch.is_own(first.job), artefact=artefact_of(plans)
+    )  # fmt: skip
+
+
 def artefact_of(plans: Sequence[Plan]) -> str:
     """Names what is signed off: the target (its file, with the build that it names; the mock's code) and the client."""
     from harness.selftest import digest
@@ -84,9 +107,7 @@ def artefact_of(plans: Sequence[Plan]) -> str:
         file = getattr(plan.client, "__file__", None)
         code = "" if file is None else hashlib.sha256(Path(file).read_bytes()).hexdigest()
         parts.add((target, plan.job.client, code))
-    # Whatever else is run beside it: the target of the user's own is what is signed off.
-    foreign = {one for one in parts if one[0] != digest()}
-    return hashlib.sha256(json.dumps(sorted(foreign or parts)).encode()).hexdigest()[:16]
+    return hashlib.sha256(json.dumps(sorted(parts)).encode()).hexdigest()[:16]
 
 
 def known_requirements() -> Collection[str]:
@@ -102,24 +123,20 @@ def signed_off(order: Order) -> Results:
     load = order.policy.stage(order.stage).load
     if load is not None and not recorded.interrupted:
         recorded = _with_load(order, load, recorded)
-    own = all(batch.is_own(job) for job in order.jobs)
-    artefact = artefact_of(order.plans)
     decision = gate.decide(
-        order.policy, order.stage, recorded.runs, now=time.time(), selftest=tested, own=own,
-        previous=order.previous, artefact=artefact,
+        order.policy, order.stage, recorded.runs, now=time.time(), selftest=tested, signed=order.signed,
+        previous=order.previous,
     )  # fmt: skip
     return Results(
-        kind="signoff", target=target_of(order.plans), client=order.jobs[0].client, runs=recorded.runs,
-        signoff=held(decision) if recorded.interrupted else decision, client_policy=batch.policy_of(order.plans),
-        selftest=tested, environment={**environment(), "artefact": artefact}, started=started,
+        kind="signoff", target=order.signed.target, client=order.signed.client, runs=recorded.runs,
+        signoff=held(decision) if recorded.interrupted else decision, client_policy=order.client_policy,
+        selftest=tested, environment={**environment(), "artefact": order.signed.artefact}, started=started,
         seconds=time.monotonic() - clock,
     )  # fmt: skip
 
 
 def _with_load(order: Order, load: Load, recorded: Batch) -> Batch:
     """The batch with the stage's load run behind it: that one wants the machine for itself."""
-    from harness.load import launch
-
     with watching(0) as watch:
         watch.say(f"load {load.name}: {load.users} users for {load.seconds:g} s")
         amount = launch.Load(
@@ -127,7 +144,7 @@ def _with_load(order: Order, load: Load, recorded: Batch) -> Batch:
         )  # fmt: skip
         try:
             path = launch.launch(
-                load.name, amount, out=order.out / "load", target=order.jobs[0].target, seed=order.jobs[0].seed
+                load.name, amount, out=order.out / "load", target=order.target or MOCK, seed=order.jobs[0].seed
             )  # fmt: skip
         except KeyboardInterrupt:
             return Batch(recorded.runs, True)

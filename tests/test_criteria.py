@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from harness import checks, gate, requirements
+from harness.evidence import Signed
 from harness.judgement import judged
 from harness.policy import Policy, load_policy
 from harness.pool import run_all
@@ -56,7 +57,12 @@ def runs(tmp_path_factory):
 
 
 def decided(chosen):
-    return gate.decide(policy(), 100, chosen, now=time.time(), selftest=SOUND, own=True)
+    # Whoever subscribed in a run is whom this sign-off is of.
+    signed = [replace(one, client="reference") for one in chosen]
+    return gate.decide(
+        policy(), 100, signed, now=time.time(), selftest=SOUND,
+        signed=Signed(target="mock", client="reference", own=True),
+    )  # fmt: skip
 
 
 @pytest.mark.full

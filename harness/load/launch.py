@@ -20,6 +20,7 @@ ROOM: Final = "scenarios.load"
 BEYOND: Final = 180.0  # start, drain, merge and judging, beside the load itself
 LAST_WORDS: Final = 60.0
 LOG: Final = "locust.txt"
+CLIENT: Final = "locust"  # whose subscribers a load run has, as results name it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from harness.config import load_config
 from harness.errors import HarnessError
+from harness.load import launch
 from harness.locate import sentence
 from harness.scenario import FAST_CLIENT
 from harness.subscriber import CAPABILITIES
@@ -82,7 +83,7 @@ class Plan:
             "promises": self.promises.as_dict(),
             "capabilities": sorted(self.capabilities),
             "client": {
-                "name": "locust", "own": True, "capabilities": sorted(CAPABILITIES["resilient"]),
+                "name": launch.CLIENT, "own": True, "capabilities": sorted(CAPABILITIES["resilient"]),
                 "options": self.options,
             },
             "users": users,

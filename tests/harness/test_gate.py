@@ -3,6 +3,7 @@ from dataclasses import replace
 import pytest
 
 from harness.check import Outcome, Verdict
+from harness.evidence import Signed
 from harness.gate import DAY, Previous, decide
 from harness.policy import Need, Policy, Stage
 from harness.results import Account, Decision, RunResult, SelfTest, run_outcome
@@ -15,8 +16,10 @@ STAGE = Stage(
 )  # fmt: skip
 
 
-def verdict(check, requirements, outcome=Outcome.PASS, *, level="MUST", actual="seen", **measured):
-    return Verdict(check, tuple(requirements.split()), level, "both", outcome, "", actual, (), measured)
+def verdict(
+    check, requirements, outcome=Outcome.PASS, *, subject="both", level="MUST", actual="seen", **measured
+):  # fmt: skip
+    return Verdict(check, tuple(requirements.split()), level, subject, outcome, "", actual, (), measured)
 
 
 GOOD = (
@@ -28,13 +31,17 @@ GOOD = (
 
 def run(*verdicts, scenario="steady", **more):
     outcome, reason = run_outcome(verdicts, more.get("named", ()))
-    plain = {"outcome": outcome, "reason": reason, "started": NOW - 60, "figures": {"users": 5.0}, "history": ""}
-    return RunResult(scenario=scenario, target="t", client="c", verdicts=verdicts, **{**plain, **more})
+    plain = {
+        "outcome": outcome, "reason": reason, "started": NOW - 60, "figures": {"users": 5.0}, "history": "",
+        "target": "t", "client": "c",
+    }  # fmt: skip
+    return RunResult(scenario=scenario, verdicts=verdicts, **{**plain, **more})
 
 
 def gate(*runs, stage=STAGE, selftest=SOUND, own=False, previous=None):
     policy = Policy(name="p", stages={10: stage})
-    return decide(policy, 10, runs, now=NOW, selftest=selftest, own=own, previous=previous)
+    signed = Signed(target="t", client="c", own=own)
+    return decide(policy, 10, runs, now=NOW, selftest=selftest, signed=signed, previous=previous)
 
 
 def test_go_when_each_requirement_passed_on_enough_evidence():
@@ -281,3 +288,84 @@ OTHER = f"the GO of stage 5 is of another artefact: this stage needs {RECENT} of
 def test_the_stage_before(previous, own, reason):
     decided = gate(run(*GOOD), stage=NEXT, previous=previous, own=own)
     assert decided.reasons == (() if reason is None else (reason,))
+
+
+# What counts for whom: the target t and the client c are signed off, the mock and locust are the harness's own
+
+
+ONE = replace(STAGE, required={"QA-1": Need(checks=("a.lost",))})
+
+
+@pytest.mark.parametrize(
+    ("subject", "target", "client", "outcome"),
+    [
+        ("server", "t", "locust", Decision.GO),
+        ("server", "mock", "c", Decision.HOLD),
+        ("path", "t", "locust", Decision.GO),
+        ("path", "mock", "c", Decision.HOLD),
+        ("client", "mock", "c", Decision.GO),
+        ("client", "t", "locust", Decision.HOLD),
+        ("both", "t", "c", Decision.GO),
+        ("both", "t", "locust", Decision.HOLD),
+        ("both", "mock", "c", Decision.HOLD),
+    ],
+)
+def test_a_pass_counts_for_whom_it_is_about(subject, target, client, outcome):
+    told = run(verdict("a.lost", "QA-1", subject=subject), target=target, client=client)
+    decided = gate(run(GOOD[2]), told, stage=ONE)
+    assert decided.outcome is outcome
+    if outcome is Decision.HOLD:
+        assert "QA-1: not judged by any run of what is signed off" in decided.reasons
+
+
+@pytest.mark.parametrize(
+    ("subject", "target", "client", "outcome"),
+    [
+        ("server", "t", "locust", Decision.NO_GO),
+        ("server", "mock", "c", Decision.HOLD),
+        ("client", "mock", "c", Decision.NO_GO),
+        ("client", "t", "locust", Decision.HOLD),
+        ("both", "t", "locust", Decision.NO_GO),
+        ("both", "mock", "c", Decision.NO_GO),
+    ],
+)
+@pytest.mark.parametrize("requirement", ["QA-1", "SSE-13"])
+def test_a_failure_of_what_the_harness_brought_holds_and_accuses_nobody(requirement, subject, target, client, outcome):
+    bad = verdict("a.bad", requirement, Outcome.FAIL, subject=subject)
+    decided = gate(run(*GOOD), run(bad, scenario="drop", target=target, client=client))
+    assert decided.outcome is outcome
+    told = f"{requirement}: FAIL in drop (a.bad): seen"
+    whose = {"server": "mock", "client": "locust"}.get(subject)
+    own = f"; {whose} is the harness's own, so this run cannot be trusted"
+    assert decided.reasons == (told if outcome is Decision.NO_GO else told + own,)
+
+
+def test_a_failure_of_what_the_harness_brought_out_of_scope_only_warns():
+    bad = run(verdict("a.bad", "VAL-2", Outcome.FAIL, subject="server"), scenario="drop", target="mock")
+    decided = gate(run(*GOOD), bad)
+    assert (decided.outcome, len(decided.warnings)) == (Decision.GO, 1)
+
+
+def test_a_doubt_about_what_the_harness_brought_is_nobodys():
+    doubt = run(verdict("a.lost", "QA-1", Outcome.UNKNOWN, subject="client"), scenario="drop", client="locust")
+    assert gate(run(*GOOD), replace(doubt, outcome=Outcome.PASS)).outcome is Decision.GO
+
+
+def test_a_load_run_adds_deliveries_to_runs_with_both_and_no_reconnects():
+    least = {"deliveries": 100.0, "reconnects": 5.0}
+    stage = replace(STAGE, required={"QA-1": Need(least=least, checks=("a.lost",))})
+    load = run(verdict("a.lost", "QA-1", deliveries=1000.0, reconnects=9.0), scenario="load_x", client="locust")
+    assert gate(load, stage=stage).criteria[0].outcome is Outcome.SKIP
+    decided = gate(run(verdict("a.lost", "QA-1", deliveries=60.0, reconnects=4.0)), load, stage=stage)
+    assert decided.criteria[0].evidence == {"runs": 1.0, "deliveries": 1060.0, "reconnects": 4.0}
+    assert decided.criteria[0].scenarios == ("steady", "load_x")
+    assert decided.reasons == ("QA-1: too little evidence: 4 of at least 5 reconnects",)
+
+
+def test_users_and_the_claim_are_those_of_the_signed_target():
+    stage = replace(LOSSES, users=100)
+    big = {"figures": {"users": 100.0}, "accounts": account(3000)}
+    held = gate(run(*GOOD), run(scenario="wide", target="mock", **big), stage=stage)
+    assert "no run with 100 users (at most 5)" in held.reasons
+    assert "no judged delivery: nothing can be said about lost events" in held.reasons
+    assert gate(run(*GOOD), run(*GOOD, scenario="wide", client="locust", **big), stage=stage).outcome is Decision.GO

@@ -6,6 +6,7 @@ import pytest
 from harness import gate, selftest, signoff
 from harness.config import load_config
 from harness.errors import HarnessError
+from harness.evidence import Signed
 from harness.policy import load_policy
 from harness.results import Decision, SelfTest
 
@@ -113,7 +114,8 @@ def test_interrupted_in_the_selftest_nothing_is_run(order, monkeypatch):
 
 def test_what_was_interrupted_is_never_go_nor_no_go(policy):
     known = load_policy(policy, known=signoff.known_requirements())
-    decision = gate.decide(known, 10, [], now=0.0, selftest=SOUND, own=True)
+    signed = Signed(target="mock", client="reference", own=True)
+    decision = gate.decide(known, 10, [], now=0.0, selftest=SOUND, signed=signed)
     for outcome in Decision:
         held = signoff.held(type(decision)(**{**fields_of(decision), "outcome": outcome}))
         assert held.outcome is Decision.HOLD
@@ -158,10 +160,31 @@ def test_a_folder_without_a_sign_off_is_no_stage_before(tmp_path, text):
 
 def test_the_artefact_is_target_and_client(order, tmp_path):
     one = order()
-    named = signoff.artefact_of(one.plans)
-    assert named == signoff.artefact_of(one.plans) == signoff.artefact_of(one.plans[:1])
+    shutil.rmtree(one.out)
+    assert one.signed == order().signed
     client = tmp_path / "client.py"
     client.write_text("CAPABILITIES = frozenset()\nasync def subscribe(session): ...\n")
     shutil.rmtree(one.out)
-    other = order(client=str(client))
-    assert signoff.artefact_of(other.plans) != named
+    assert order(client=str(client)).signed.artefact != one.signed.artefact
+
+
+def target_file(tmp_path, name):
+    path = tmp_path / "theirs.toml"
+    path.write_text(f'name = "{name}"\nurl = "http://127.0.0.1:9/"\n')
+    return str(path)
+
+
+def test_what_is_signed_off_is_the_users_target_whatever_is_probed_with_the_mock(order, policy, tmp_path):
+    policy.write_text(POLICY.replace('"steady"', '"refused_for_good"'))
+    file = target_file(tmp_path, "theirs")
+    one = order(target=file)
+    assert [job.target for job in one.jobs] == [None, None, file, file]
+    assert (one.signed.target, one.signed.client, one.signed.own, one.target) == ("theirs", "reference", False, file)
+
+
+def test_a_target_or_a_client_called_as_the_harness_s_own_is_one_sentence(order, tmp_path):
+    with pytest.raises(HarnessError, match=r"theirs.toml calls its target 'mock', as the built-in one is; give it"):
+        order(target=target_file(tmp_path, "mock"))
+    (tmp_path / "locust.py").write_text("CAPABILITIES = frozenset()\nasync def subscribe(session): ...\n")
+    with pytest.raises(HarnessError, match=r"locust.py' is called as the one of load runs is; give it another name"):
+        order(client=str(tmp_path / "locust.py"))

@@ -6,6 +6,7 @@ from dataclasses import replace
 import pytest
 
 from harness.check import Outcome, Verdict
+from harness.evidence import Signed
 from harness.gate import decide
 from harness.policy import load_policy
 from harness.requirements import CATALOGUE
@@ -47,7 +48,10 @@ def run(scenario="steady", verdicts=None, **more):
 
 
 def signed(runs, *, own=True, selftest=SelfTest(caught=31, planted=31, false_alarms=0), **more):  # noqa: B008
-    signoff = decide(load_policy(known=CATALOGUE), 10, runs, now=NOW, selftest=selftest, own=own)
+    signoff = decide(
+        load_policy(known=CATALOGUE), 10, runs, now=NOW, selftest=selftest,
+        signed=Signed(target="orders service", client="reference", own=own),
+    )  # fmt: skip
     plain = {
         "kind": "signoff", "target": "orders service", "client": "reference", "client_policy": "resilient",
         "environment": {"python": "3.11.9", "starlette": "1.10.0", "host": "ci-7", "cpu": "2 cores"},
