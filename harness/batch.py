@@ -22,7 +22,7 @@ from harness.errors import HarnessError
 from harness.judgement import judged
 from harness.pool import OnPhase, kill_all, run_all
 from harness.results import RunResult
-from harness.run import OWN_CLIENTS, Job, Plan, resolve
+from harness.run import Job, Plan, resolve
 
 INTERRUPTED: Final = "the command was interrupted before this run had saved anything"
 
@@ -76,9 +76,9 @@ def resolved(jobs: Sequence[Job]) -> tuple[Plan, ...]:
     return tuple(resolve(job) for job in jobs)
 
 
-def is_own(job: Job) -> bool:
+def is_own(plan: Plan) -> bool:
     """Whether target and client are both the harness's own."""
-    return job.target is None and job.client in OWN_CLIENTS
+    return plan.target is None and plan.own_client
 
 
 def new_folder(config: Config, *, now: float) -> Path:

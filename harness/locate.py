@@ -7,9 +7,11 @@ import ast
 import hashlib
 import importlib
 import importlib.util
+import inspect
 import sys
 from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -54,6 +56,19 @@ def load(room: str, reference: str, folders: Iterable[Path] = ()) -> Any:
     path = known[reference]
     ours = [Path(one) for one in importlib.import_module(room).__path__]
     return _imported(f"{room}.{reference}", kind, reference) if path.parent in ours else _from_file(path, kind)
+
+
+def source(loaded: Any) -> Path | None:
+    """The file in which a module, a function or whatever else can be called is written; None if nobody can tell."""
+    while isinstance(loaded, partial):
+        loaded = loaded.func
+    written = inspect.unwrap(loaded)
+    if not (inspect.ismodule(written) or inspect.isroutine(written) or inspect.isclass(written)):
+        written = type(written)
+    try:
+        return Path(inspect.getfile(written)).resolve()
+    except TypeError:
+        return None
 
 
 def _from_file(path: Path, kind: str) -> Any:

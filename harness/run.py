@@ -29,7 +29,7 @@ from typing import Any, Final
 
 import httpx
 
-from harness import history, locate, meters, testevent, tls
+from harness import clients, history, locate, meters, testevent, tls
 from harness.clients import CAPABILITIES as CLIENT_CAPABILITIES
 from harness.clients import Client
 from harness.config import MOCK
@@ -43,6 +43,8 @@ from harness.servers import ForeignServer, MockServer, Server
 from harness.target import Promises, Target, load_target
 
 DEADLINE_BEATS: Final = 2.5
+CLIENTS: Final = Path(clients.__file__).resolve().parent
+ADAPTERS: Final = ("httpx_sse",)  # they stand there for clients of other people
 PACKAGES: Final = ("starlette", "uvicorn", "uvloop", "httptools", "httpx", "httpcore", "h11", "httpx-sse")
 Say = Callable[[str], None]
 
@@ -145,6 +147,12 @@ class Plan:
         """The client as results name it."""
         return Path(self.job.client).stem if self.job.client.endswith(".py") else self.job.client
 
+    @property
+    def own_client(self) -> bool:
+        """Whether the code that subscribes is the harness's own, by whatever name or path the client was given."""
+        file = locate.source(self.client.subscribe)
+        return file is not None and file.parent == CLIENTS and file.stem not in ADAPTERS
+
     def header(self) -> dict[str, Any]:
         """Everything a check may ask, for the first record of the history."""
         job = self.job
@@ -159,16 +167,13 @@ class Plan:
             "capabilities": sorted(self.capabilities),
             "client": {
                 "name": self.client_name,
-                "own": job.client in OWN_CLIENTS,
+                "own": self.own_client,
                 "capabilities": sorted(self.client.CAPABILITIES),
                 "options": self.options,
             },
             "users": self.scenario.users,
             "versions": versions(),
         }
-
-
-OWN_CLIENTS: Final = ("reference", "reference_spec")
 
 
 def versions() -> dict[str, str]:

@@ -93,7 +93,7 @@ def signed_of(plans: Sequence[Plan]) -> Signed:
     if first.client_name == launch.CLIENT:
         raise HarnessError(f"client {first.job.client!r} is called as the one of load runs is; give it another name")
     return Signed(
-        target=first.target_name, client=first.client_name, own=batch.is_own(first.job), artefact=artefact_of(plans)
+        target=first.target_name, client=first.client_name, own=batch.is_own(first), artefact=artefact_of(plans)
     )  # fmt: skip
 
 

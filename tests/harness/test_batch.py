@@ -1,11 +1,13 @@
 import os
 import signal
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
 from harness import batch
 from harness.check import REGISTRY, Outcome
+from harness.clients import httpx_sse
 from harness.config import load_config
 from harness.errors import HarnessError
 from harness.run import Job
@@ -59,11 +61,41 @@ def test_an_unknown_defect_is_one_sentence():
         batch.resolved([Job(scenario="steady", out="", defects=("nope",))])
 
 
-def test_whose_run_it_is():
-    job = Job(scenario="steady", out="")
-    assert batch.is_own(job)
-    assert not batch.is_own(replace(job, client="httpx_sse"))
-    assert not batch.is_own(replace(job, target="t.toml"))
+HTTPX = Path(httpx_sse.__file__)
+BORROWED = "from harness.clients.reference import CAPABILITIES, subscribe\n"
+WRITTEN = "CAPABILITIES = frozenset()\nasync def subscribe(session): ...\n"
+
+
+@pytest.mark.parametrize(
+    ("client", "own"),
+    [
+        ("reference", True),
+        ("reference_spec", True),
+        (str(HTTPX.with_name("reference.py")), True),
+        ("harness.clients:reference", True),
+        ("harness.clients.faulty:forgets_id", True),
+        ("httpx_sse", False),
+        (str(HTTPX), False),
+    ],
+)
+def test_whose_run_it_is_says_the_code_and_not_the_name(client, own):
+    [plan] = batch.resolved([Job(scenario="steady", out="", client=client)])
+    assert batch.is_own(plan) is own
+    assert plan.header()["client"]["own"] is own
+
+
+@pytest.mark.parametrize(("text", "own"), [(BORROWED, True), (WRITTEN, False)])
+def test_a_file_of_the_users_that_only_hands_the_reference_client_on_is_not_theirs(tmp_path, text, own):
+    path = tmp_path / "reference.py"
+    path.write_text(text)
+    [plan] = batch.resolved([Job(scenario="steady", out="", client=str(path))])
+    assert batch.is_own(plan) is own
+
+
+def test_with_a_target_of_the_users_it_is_no_rehearsal(tmp_path):
+    (tmp_path / "t.toml").write_text('url = "http://127.0.0.1:9/"\n')
+    [plan] = batch.resolved([Job(scenario="steady", out="", target=str(tmp_path / "t.toml"))])
+    assert not batch.is_own(plan)
 
 
 def test_a_new_folder_each_time(tmp_path, monkeypatch):

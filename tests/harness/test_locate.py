@@ -1,4 +1,6 @@
 import sys
+from functools import partial, wraps
+from pathlib import Path
 
 import pytest
 
@@ -95,3 +97,30 @@ def test_what_is_no_python_file_is_one_sentence(tmp_path):
     path.write_text("")
     with pytest.raises(HarnessError, match=r"client\.txt is no Python file; a client is one"):
         locate.load("harness.clients", str(path))
+
+
+def written():
+    """Something that is written here."""
+
+
+class Callable:
+    """Something that can be called."""
+
+    def __call__(self):
+        return None
+
+
+@wraps(sys.exit)
+def wrapper(): ...
+
+
+@pytest.mark.parametrize(
+    "loaded", [sys.modules[__name__], written, partial(written), Callable, Callable(), Callable().__call__]
+)
+def test_where_something_is_written(loaded):
+    assert locate.source(loaded) == Path(__file__).resolve()
+
+
+@pytest.mark.parametrize("loaded", [sys.exit, wrapper, 3])
+def test_what_is_built_in_is_written_nowhere(loaded):
+    assert locate.source(loaded) is None
