@@ -5,11 +5,11 @@ is young enough.  What blocks:
 
     NO-GO   a required requirement FAILs in any run; a check of level MUST FAILs, unless all of its requirements are
             out of scope at this stage (then it is a warning, printed and not blocking)
-    HOLD    a required requirement is UNKNOWN, not judged, not by each check that the
-            policy names, below its least evidence or too old; a scenario of the
-            stage was not run or could not judge what it is for; too few users or seeds; the margin of lost events is
-            not reached; the selftest is missing or not n/n with 0 false alarms; the previous stage is not GO;
-            the environment failed in a run, or what the harness brought into it (the mock, a load's client)
+    HOLD    a required requirement is UNKNOWN, not judged, not by each check that the policy names, below its least
+            evidence or too old; a scenario of the stage was not run, was skipped or could not judge what it is for;
+            too few users or seeds; the margin of lost events is not reached; the selftest is missing or not n/n with
+            0 false alarms; the previous stage is not GO; the environment failed in a run, or what the harness brought
+            into it (the mock, a load's client)
 
 What counts is what `harness.evidence` says is about the target and the client that are signed off.  A failure of the
 other one of a run, which is the harness's own, is our trouble: HOLD.  The evidence of a requirement: each run counts
@@ -172,7 +172,7 @@ def _other_failures(stage: Stage, signed: Signed, runs: Iterable[RunResult]) -> 
     """Failures of what no criterion lists: those that block, those of the harness's own, and those that only warn."""
     blocking, distrusted, warnings = [], [], []
     for run in runs:
-        if run.outcome is Outcome.SKIP:
+        if run.outcome is Outcome.SKIP and run.scenario not in stage.scenarios:
             warnings.append(f"{run.scenario} was skipped: {run.reason}")
         for verdict in run.verdicts:
             ids, ours = set(verdict.requirements), not signed.concerns(run, verdict)
@@ -197,6 +197,9 @@ def _unfit(stage: Stage, runs: Sequence[RunResult]) -> Iterator[str]:
     wanted = [*stage.scenarios, *([] if stage.load is None else [f"load_{stage.load.name}"])]
     if absent := [name for name in wanted if name not in ran]:
         yield f"not run: {', '.join(absent)}"
+    skipped = {run.scenario: run.reason for run in runs if run.outcome is Outcome.SKIP and run.scenario in wanted}
+    for name, reason in skipped.items():
+        yield f"{name} was skipped: {reason}; offer it, or sign off with a policy that does not list {name}"
     for run in runs:
         if run.outcome is not Outcome.SKIP and (missing := gaps(run.verdicts, run.named)):
             yield f"{run.scenario} could not judge what it is for: {', '.join(missing)}"

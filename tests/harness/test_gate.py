@@ -189,9 +189,19 @@ def test_a_scenario_of_the_stage_that_did_not_run_holds():
     assert (decided.outcome, decided.reasons) == (Decision.HOLD, ("not run: churn, refuse",))
 
 
-def test_a_scenario_that_was_skipped_warns():
+def test_a_scenario_of_the_stage_that_was_skipped_holds():
+    skipped = run(scenario="churn", outcome=Outcome.SKIP, reason="needs mint, which nobody offers")
+    decided = gate(run(*GOOD), skipped, skipped, stage=replace(STAGE, scenarios=("steady", "churn")))
+    told = (
+        "churn was skipped: needs mint, which nobody offers; offer it, or sign off with a policy that does not list "
+        "churn"
+    )
+    assert (decided.outcome, decided.reasons, decided.warnings) == (Decision.HOLD, (told,), ())
+
+
+def test_a_scenario_that_the_stage_does_not_list_may_be_skipped():
     skipped = run(scenario="churn", outcome=Outcome.SKIP, reason="needs mint")
-    decided = gate(run(*GOOD), skipped, stage=replace(STAGE, scenarios=("steady", "churn")))
+    decided = gate(run(*GOOD), skipped)
     assert (decided.outcome, decided.warnings) == (Decision.GO, ("churn was skipped: needs mint",))
 
 

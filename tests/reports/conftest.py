@@ -74,7 +74,7 @@ def results():
             run(),
             run("drop_fin", (lost, idle), accounts=(Account(subscriber="u0-0", channel="all", entitled=9, lost=3),)),
             run("silent_stall", (doubt,), series={}),
-            run("churn", (), outcome=Outcome.SKIP, reason="needs mint, which neither target nor client offers"),
+            run("unmount", (), outcome=Outcome.SKIP, reason="needs mint, which neither target nor client offers"),
         ]
     )
 

@@ -41,7 +41,7 @@ def test_the_verdict_and_its_reasons_come_first(results, page):
         text.index(one)
         for one in (
             "REHEARSAL NO-GO A check failed", "no stage can be approved", "Why not GO", "QA-1: FAIL in drop_fin",
-            "Claim", "Warnings", "churn was skipped", "Out of scope at this stage", "VAL-2", "QA-1 (in part)",
+            "Claim", "Warnings", "unmount was skipped", "Out of scope at this stage", "VAL-2", "QA-1 (in part)",
             "Criteria", "Scenarios Scenario", "Accounts: entitled = delivered",
             "31 of 31 planted defects caught", "starlette",
         )

@@ -21,7 +21,7 @@ def test_a_suite_per_scenario_and_a_case_per_check(results, parse):
     assert cases(root, "steady (reference)") == {"delivery.nothing_lost": []}
     assert cases(root, "drop_fin (reference)") == {"delivery.nothing_lost": ["failure"], "replay.reset": ["skipped"]}
     assert cases(root, "silent_stall (reference)") == {"the run": ["error"], "lag.live": ["error"]}
-    assert cases(root, "churn (reference)") == {"the run": ["skipped"]}
+    assert cases(root, "unmount (reference)") == {"the run": ["skipped"]}
 
 
 def test_a_failure_tells_expected_actual_and_evidence(results, parse):

@@ -19,5 +19,5 @@ def test_it_says_rehearsal_and_lists_every_run(results, tmp_path):
     told = json.loads(verdicts.write(results, tmp_path).read_text())
     assert (told["kind"], told["outcome"], told["exit"], told["rehearsal"]) == ("signoff", "NO-GO", 1, True)
     assert [(run["scenario"], run["outcome"]) for run in told["runs"]] == [
-        ("steady", "PASS"), ("drop_fin", "FAIL"), ("silent_stall", "UNKNOWN"), ("churn", "SKIP"),
+        ("steady", "PASS"), ("drop_fin", "FAIL"), ("silent_stall", "UNKNOWN"), ("unmount", "SKIP"),
     ]  # fmt: skip
