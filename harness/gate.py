@@ -29,6 +29,7 @@ from harness.results import Criterion, Decision, RunResult, SelfTest, SignOff, g
 from harness.stats import upper_rate
 
 DAY: Final = 86_400.0
+SKEW: Final = 60.0  # seconds by which a clock may have been set back since
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -122,7 +123,12 @@ def _criterion(
 
 
 def _fresh(stage: Stage, run: RunResult, now: float) -> bool:
-    return now - run.started <= stage.max_age_days * DAY
+    return _within(now - run.started, stage.max_age_days)
+
+
+def _within(age: float, days: float) -> bool:
+    """Whether an age in seconds is one of so many days: neither more nor of the future, nor no number."""
+    return -SKEW <= age <= days * DAY
 
 
 def _judges(verdict: Verdict, requirement: str) -> bool:
@@ -238,8 +244,9 @@ def _unprepared(stage: Stage, previous: Previous | None, signed: Signed, now: fl
         )
     elif previous.artefact != signed.artefact:
         yield f"the GO of stage {previous.stage} is of another artefact: this stage needs {wanted} of this one"
-    elif now - previous.at > stage.previous_within_days * DAY:
-        yield f"the GO of stage {previous.stage} is too old: this stage needs {wanted}"
+    elif not _within(now - previous.at, stage.previous_within_days):
+        when = "too old" if previous.at < now else "of no time that has been"
+        yield f"the GO of stage {previous.stage} is {when}: this stage needs {wanted}"
     elif previous.rehearsal and not signed.own:
         yield f"the GO of stage {previous.stage} was a rehearsal: this stage needs a real one"
 

@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from harness import batch, gate, locate, requirements
 from harness.batch import Batch
@@ -23,10 +23,11 @@ from harness.judgement import judged
 from harness.load import launch
 from harness.policy import DEFAULT, Load, Policy, load_policy
 from harness.progress import watching
-from harness.results import Decision, Results, SelfTest, SignOff
+from harness.results import JSON_SCHEMA, Decision, Results, SelfTest, SignOff, exit_code
 from harness.run import Job, Plan, versions
 
 INTERRUPTED: Final = "the sign-off was interrupted: what follows is what was known by then"
+FAR: Final = 1e12  # seconds: no wall clock shows as much
 Say = Callable[[str], None]
 
 
@@ -74,13 +75,33 @@ def previous_of(run: Path) -> Previous:
     path = run / "verdicts.json" if run.is_dir() else run
     try:
         told = json.loads(path.read_text("utf-8"))
-        signed = told["signoff"]
-        return Previous(
-            stage=int(signed["stage"]), outcome=Decision(signed["outcome"]), rehearsal=bool(signed["rehearsal"]),
-            at=float(told["started"]), artefact=str(told["environment"].get("artefact", "")),
-        )  # fmt: skip
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as exc:
+    except (OSError, ValueError, RecursionError) as exc:
         raise HarnessError(f"{run} holds no sign-off; give --previous the folder of one") from exc
+    if not _is_signed(told):
+        raise HarnessError(f"{run} holds no sign-off; give --previous the folder of one")
+    signed = told["signoff"]
+    return Previous(
+        stage=int(signed["stage"]), outcome=Decision(signed["outcome"]), rehearsal=signed["rehearsal"],
+        at=float(told["started"]), artefact=told["environment"]["artefact"],
+    )  # fmt: skip
+
+
+def _is_signed(told: Any) -> bool:
+    """Whether this is what a sign-off writes, and says the same everywhere."""
+    from jsonschema import Draft202012Validator  # 60 ms that only a later stage pays
+
+    if not Draft202012Validator(JSON_SCHEMA).is_valid(told) or told["kind"] != "signoff":
+        return False
+    signed, started, environment = told["signoff"], told.get("started"), told.get("environment")
+    return (
+        told["outcome"] == signed["outcome"]
+        and told["exit"] == exit_code(Decision(signed["outcome"]))
+        and told["rehearsal"] == signed["rehearsal"]
+        and type(started) in (int, float)
+        and 0 < started < FAR
+        and isinstance(environment, dict)
+        and isinstance(environment.get("artefact"), str)
+    )
 
 
 def signed_of(plans: Sequence[Plan]) -> Signed:

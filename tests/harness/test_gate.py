@@ -135,6 +135,17 @@ def test_evidence_that_is_too_old_holds():
     assert decided.criteria[1].outcome is Outcome.PASS
 
 
+@pytest.mark.parametrize("started", [NOW + 3600.0, float("inf"), float("nan")])
+def test_evidence_of_no_time_that_has_been_holds(started):
+    decided = gate(run(*GOOD, started=started))
+    assert decided.outcome is Decision.HOLD
+    assert "0 of at least 1 runs" in decided.reasons[0]
+
+
+def test_a_clock_may_be_set_back_a_little():
+    assert gate(run(*GOOD, started=NOW + 5.0)).outcome is Decision.GO
+
+
 @pytest.mark.parametrize(
     ("requirements", "level", "outcome"),
     [
@@ -284,6 +295,13 @@ OTHER = f"the GO of stage 5 is of another artefact: this stage needs {RECENT} of
         (
             replace(BEFORE, at=NOW - 31 * DAY), False,
             "the GO of stage 5 is too old: this stage needs a GO of stage 5 in the last 30 days",
+        ),
+        *(
+            (
+                replace(BEFORE, at=at), False,
+                "the GO of stage 5 is of no time that has been: this stage needs a GO of stage 5 in the last 30 days",
+            )
+            for at in (NOW + DAY, float("inf"), float("nan"))
         ),
         (
             replace(BEFORE, artefact="other"), False,

@@ -8,7 +8,7 @@ from harness.config import load_config
 from harness.errors import HarnessError
 from harness.evidence import Signed
 from harness.policy import load_policy
-from harness.results import Decision, SelfTest
+from harness.results import Decision, Results, SelfTest, SignOff, to_json
 
 POLICY = """
 version = 1
@@ -139,23 +139,59 @@ def test_the_selftest_runs_where_none_is_stored(order, monkeypatch, capsys):
     ]
 
 
+SIGNED = SignOff(stage=10, outcome=Decision.GO, rehearsal=False)
+BEFORE = Results(
+    kind="signoff", target="theirs", client="reference", signoff=SIGNED, started=5.0, environment={"artefact": "abc"}
+)  # fmt: skip
+
+
+def saved(tmp_path, plain):
+    text = plain if isinstance(plain, str) else json.dumps(plain)
+    (tmp_path / "verdicts.json").write_text(text)
+    return tmp_path
+
+
 def test_the_stage_before_is_read_from_its_folder(tmp_path):
-    told = {
-        "started": 5.0,
-        "environment": {"artefact": "abc"},
-        "signoff": {"stage": 10, "outcome": "GO", "rehearsal": False},
-    }
-    (tmp_path / "verdicts.json").write_text(json.dumps(told))
-    before = signoff.previous_of(tmp_path)
-    assert (before.stage, before.outcome, before.at, before.artefact) == (10, Decision.GO, 5.0, "abc")
+    before = signoff.previous_of(saved(tmp_path, to_json(BEFORE)))
+    assert before == gate.Previous(stage=10, outcome=Decision.GO, rehearsal=False, at=5.0, artefact="abc")
     assert signoff.previous_of(tmp_path / "verdicts.json") == before
 
 
-@pytest.mark.parametrize("text", ["", "[]", "{}", '{"signoff": {"stage": 10, "outcome": "FINE"}}'])
-def test_a_folder_without_a_sign_off_is_no_stage_before(tmp_path, text):
-    (tmp_path / "verdicts.json").write_text(text)
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"schema": 99},
+        {"kind": "run"},
+        {"outcome": "NO-GO"},
+        {"exit": 1},
+        {"rehearsal": True},
+        {"started": None},
+        {"started": float("nan")},
+        {"started": float("inf")},
+        {"started": True},
+        {"started": 10**400},
+        {"environment": []},
+        {"environment": {}},
+        {"environment": {"artefact": 5}},
+        {"signoff": []},
+        {"signoff": {"rehearsal": None}},
+        {"signoff": {"stage": 10.9}},
+        {"signoff": {"stage": True}},
+        {"signoff": {"stage": float("inf")}},
+        {"signoff": {"outcome": "FINE"}},
+        "",
+        "[]",
+        "{}",
+        "[" * 200_000,
+    ],
+)
+def test_what_no_sign_off_wrote_is_no_stage_before(tmp_path, changed):
+    if isinstance(changed, dict):
+        plain = to_json(BEFORE)
+        inner = changed.get("signoff")
+        changed = {**plain, **changed, **({"signoff": {**plain["signoff"], **inner}} if inner else {})}
     with pytest.raises(HarnessError, match="holds no sign-off; give --previous the folder of one"):
-        signoff.previous_of(tmp_path)
+        signoff.previous_of(saved(tmp_path, changed))
 
 
 def test_the_artefact_is_target_and_client(order, tmp_path):
