@@ -199,6 +199,8 @@ def _other_failures(stage: Stage, signed: Signed, runs: Iterable[RunResult]) -> 
 
 def _unfit(stage: Stage, runs: Sequence[RunResult]) -> Iterator[str]:
     """What the runs themselves lack."""
+    if not stage.required:
+        yield "the stage requires nothing, so nothing was shown"
     ran = {run.scenario for run in runs}
     wanted = [*stage.scenarios, *([] if stage.load is None else [f"load_{stage.load.name}"])]
     if absent := [name for name in wanted if name not in ran]:

@@ -1,16 +1,20 @@
 """What each stage needs, read from a policy file (TOML, versioned): requirements, least evidence, margins.
 
-`harness.gate` decides by it.  Unknown fields and unknown ids of requirements are refused.
+`harness.gate` decides by it.  Unknown fields, requirements and checks are refused, and so is whatever would let a stage
+pass without a run: a stage that requires nothing, no users, evidence that never ages.
 """
 
+import math
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeVar
 
 from harness import tomlfile
 from harness.errors import HarnessError
 from harness.tomlfile import Table, meant
+
+Number = TypeVar("Number", int, float)
 
 VERSION: Final = 1
 DEFAULT: Final = Path(__file__).with_name("policy.toml")
@@ -74,8 +78,13 @@ class Policy:
         return self.stages[percent]
 
 
-def load_policy(path: Path = DEFAULT, *, known: Collection[str]) -> Policy:
-    """The policy in a file; `known` are the ids of the catalogue. Raises HarnessError with one sentence."""
+def load_policy(
+    path: Path = DEFAULT, *, known: Collection[str], checks: Mapping[str, Collection[str]]
+) -> Policy:  # fmt: skip
+    """The policy in a file; `known` are the ids of the catalogue, `checks` the checks with the ids that they judge.
+
+    Raises HarnessError with one sentence.
+    """
     top = tomlfile.read(path, "give the path of a policy file, or leave it out for the default")
     top.only(("version", "name", "stages"))
     if top.need("version", int) != VERSION:
@@ -83,8 +92,16 @@ def load_policy(path: Path = DEFAULT, *, known: Collection[str]) -> Policy:
     stages = top.table("stages")
     read: dict[int, Stage] = {}
     for name in sorted(stages.data, key=lambda one: _percent(stages, one)):
-        read[_percent(stages, name)] = _stage(stages, name, known, read)
+        read[_percent(stages, name)] = _stage(stages, name, _Known(known, checks), read)
     return Policy(name=top.get("name", str, path.stem), stages=read)
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """The requirements that there are, and the checks with those that each judges."""
+
+    requirements: Collection[str]
+    checks: Mapping[str, Collection[str]]
 
 
 def _percent(stages: Table, name: str) -> int:
@@ -93,7 +110,7 @@ def _percent(stages: Table, name: str) -> int:
     return int(name)
 
 
-def _stage(stages: Table, name: str, known: Collection[str], lower: Mapping[int, Stage]) -> Stage:
+def _stage(stages: Table, name: str, known: _Known, lower: Mapping[int, Stage]) -> Stage:
     """One stage; what it does not say itself it has from the lower one that it `extends`."""
     table = stages.table(name, (
         "extends", "scenarios", "required", "out_of_scope", "margins", "max_age_days", "previous_stage",
@@ -105,20 +122,23 @@ def _stage(stages: Table, name: str, known: Collection[str], lower: Mapping[int,
     out_of_scope = _reasons(table.table("out_of_scope"), known)
     if both := sorted(required.keys() & out_of_scope.keys()):
         raise table.fault(f"{both[0]} is required and out of scope; keep one of the two")
+    needs = {one: need for one, need in {**base.required, **required}.items() if one not in out_of_scope}
+    if not needs:
+        raise table.fault("the stage requires nothing; add a table [required.ID] for each requirement that must pass")
     return Stage(
         percent=_percent(stages, name),
         scenarios=(*base.scenarios, *table.texts("scenarios")),
-        required={one: need for one, need in {**base.required, **required}.items() if one not in out_of_scope},
+        required=needs,
         out_of_scope={
             one: reason for one, reason in {**base.out_of_scope, **out_of_scope}.items() if one not in required
         },
         loss_rate=base.loss_rate if "loss_rate" not in margins.data else _share(margins, "loss_rate", 1.0),
         confidence=_share(margins, "confidence", base.confidence),
-        max_age_days=table.get("max_age_days", float, base.max_age_days),
-        previous_stage=table.maybe("previous_stage", int),
-        previous_within_days=table.get("previous_within_days", float, base.previous_within_days),
-        seeds=table.get("seeds", int, base.seeds),
-        users=table.get("users", int, base.users),
+        max_age_days=_positive(table, "max_age_days", float, base.max_age_days),
+        previous_stage=_previous(table, _percent(stages, name)),
+        previous_within_days=_positive(table, "previous_within_days", float, base.previous_within_days),
+        seeds=_positive(table, "seeds", int, base.seeds),
+        users=_positive(table, "users", int, base.users),
         load=_load(table) or base.load,
     )
 
@@ -138,10 +158,24 @@ def _load(table: Table) -> Load | None:
     load = table.table("load", ("name", "users", "seconds", "rate"))
     return Load(
         name=load.get("name", str, "steady"),
-        users=load.need("users", int),
-        seconds=load.need("seconds", float),
-        rate=load.need("rate", float),
+        users=_positive(load, "users", int),
+        seconds=_positive(load, "seconds", float),
+        rate=_positive(load, "rate", float),
     )
+
+
+def _previous(table: Table, percent: int) -> int | None:
+    stage = table.maybe("previous_stage", int)
+    if stage is not None and not 0 < stage < percent:
+        raise table.fault(f"'previous_stage' is {stage}; give a lower stage than {percent}")
+    return stage
+
+
+def _positive(table: Table, name: str, kind: type[Number], default: Number | None = None) -> Number:
+    value = table.need(name, kind) if default is None else table.get(name, kind, default)
+    if not 0 < value < math.inf:
+        raise table.fault(f"{name!r} is {value}; give a number above 0")
+    return value
 
 
 def _share(table: Table, name: str, default: float) -> float:
@@ -151,16 +185,22 @@ def _share(table: Table, name: str, default: float) -> float:
     return value
 
 
-def _need(table: Table, requirement: str, known: Collection[str]) -> Need:
+def _need(table: Table, requirement: str, known: _Known) -> Need:
     _know(table, requirement, known)
     need = table.table(requirement, (*EVIDENCE, "checks", "uncovered"))
     least = {name: need.need(name, float) for name in EVIDENCE if name in need.data}
     if bad := [name for name, value in least.items() if not 0 <= value < float("inf")]:
         raise need.fault(f"{bad[0]!r} is {least[bad[0]]}; give a number that is not negative")
-    return Need(least=least, checks=need.texts("checks"), uncovered=need.get("uncovered", str, ""))
+    named = need.texts("checks")
+    for check in named:
+        if check not in known.checks:
+            raise need.fault(f"{check!r} is no check; {meant(check, known.checks)}")
+        if requirement not in known.checks[check]:
+            raise need.fault(f"{check} does not judge {requirement}; name one that does, see `sse-harness list checks`")
+    return Need(least=least, checks=named, uncovered=need.get("uncovered", str, ""))
 
 
-def _reasons(table: Table, known: Collection[str]) -> Mapping[str, str]:
+def _reasons(table: Table, known: _Known) -> Mapping[str, str]:
     for requirement in table.data:
         _know(table, requirement, known)
         if not table.need(requirement, str).strip():
@@ -168,6 +208,6 @@ def _reasons(table: Table, known: Collection[str]) -> Mapping[str, str]:
     return dict(table.data)
 
 
-def _know(table: Table, requirement: str, known: Collection[str]) -> None:
-    if requirement not in known:
-        raise table.fault(f"{requirement!r} is no requirement; {meant(requirement, known)}")
+def _know(table: Table, requirement: str, known: _Known) -> None:
+    if requirement not in known.requirements:
+        raise table.fault(f"{requirement!r} is no requirement; {meant(requirement, known.requirements)}")

@@ -13,8 +13,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
-from harness import batch, gate, locate, requirements
+from harness import batch, checks, gate, locate, requirements
 from harness.batch import Batch
+from harness.check import REGISTRY
 from harness.config import MOCK, Config
 from harness.errors import HarnessError
 from harness.evidence import Signed
@@ -51,10 +52,10 @@ class Order:
 
 def ordered(config: Config, *, stage: int, policy: Path | None, seed: int, previous: Path | None = None) -> Order:
     """The order for a stage. Raises HarnessError for whatever the user has to mend first; the folder is made last."""
-    rules = load_policy(DEFAULT if policy is None else policy, known=known_requirements())
+    rules = load_policy(DEFAULT if policy is None else policy, known=requirements.CATALOGUE, checks=known_checks())
     needs = rules.stage(stage)
     names = needs.scenarios or tuple(sorted(locate.names("scenarios", config.paths("scenarios"))))
-    seeds = range(seed, seed + max(1, needs.seeds))
+    seeds = range(seed, seed + needs.seeds)
     plans = batch.resolved(batch.jobs_of(names, config, out=Path(), seeds=seeds))
     signed = signed_of(plans)
     before = None if previous is None else previous_of(previous)
@@ -131,9 +132,10 @@ def artefact_of(plans: Sequence[Plan]) -> str:
     return hashlib.sha256(json.dumps(sorted(parts)).encode()).hexdigest()[:16]
 
 
-def known_requirements() -> Collection[str]:
-    """The ids of the catalogue."""
-    return requirements.CATALOGUE.keys()
+def known_checks() -> Mapping[str, Collection[str]]:
+    """Every check that is loaded, ours in any case, with the requirements that it judges."""
+    checks.load()
+    return {name: one.requirements for name, one in REGISTRY.items()}
 
 
 def signed_off(order: Order) -> Results:

@@ -32,6 +32,7 @@ name = "mine"
 [stages.10]
 scenarios = ["goes_on"]
 [stages.10.required]
+QA-1 = {}
 """
 
 

@@ -21,6 +21,7 @@ name = "mine"
 [stages.10]
 scenarios = ["steady"]
 [stages.10.required]
+QA-1 = {}
 """
 
 

@@ -195,6 +195,11 @@ def test_without_a_sound_selftest_it_holds(selftest, reason):
     assert (decided.outcome, decided.reasons) == (Decision.HOLD, (reason,))
 
 
+def test_a_stage_that_requires_nothing_shows_nothing():
+    decided = gate(run(*GOOD), stage=Stage(percent=10))
+    assert (decided.outcome, decided.reasons) == (Decision.HOLD, ("the stage requires nothing, so nothing was shown",))
+
+
 def test_a_scenario_of_the_stage_that_did_not_run_holds():
     decided = gate(run(*GOOD), stage=replace(STAGE, scenarios=("steady", "churn", "refuse")))
     assert (decided.outcome, decided.reasons) == (Decision.HOLD, ("not run: churn, refuse",))

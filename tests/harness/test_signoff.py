@@ -8,6 +8,7 @@ from harness.config import load_config
 from harness.errors import HarnessError
 from harness.evidence import Signed
 from harness.policy import load_policy
+from harness.requirements import CATALOGUE
 from harness.results import Decision, Results, SelfTest, SignOff, to_json
 
 POLICY = """
@@ -60,12 +61,11 @@ def test_a_stage_that_names_no_scenario_gets_all(order, policy):
     ("old", "new", "sentence"),
     [
         ('"churn"', '"chrun"', "there is no scenario 'chrun'; did you mean churn?"),
-        ("stages.10]", "stages.50]", "policy mine has no stage 10; it has 50, add [stages.10]"),
+        ("stages.10", "stages.50", "policy mine has no stage 10; it has 50, add [stages.10]"),
     ],
 )
 def test_a_policy_that_does_not_fit_is_one_sentence_and_makes_no_folder(order, policy, tmp_path, old, new, sentence):
-    text = POLICY if "stages" not in old else "version = 1\nname = 'mine'\n[stages.10]\n"
-    policy.write_text(text.replace(old, new))
+    policy.write_text(POLICY.replace(old, new))
     with pytest.raises(HarnessError) as caught:
         order()
     assert str(caught.value) == sentence
@@ -76,7 +76,7 @@ def test_the_shipped_policy_names_what_there_is(tmp_path, fake_runs, monkeypatch
     (tmp_path / "pyproject.toml").write_text("")
     config = load_config({"out": str(tmp_path / "out")}, environ={}, folder=tmp_path)
     one = signoff.ordered(config, stage=10, policy=None, seed=1)
-    assert len(one.jobs) == len(load_policy(known=signoff.known_requirements()).stage(10).scenarios)
+    assert len(one.jobs) == len(load_policy(known=CATALOGUE, checks=signoff.known_checks()).stage(10).scenarios)
 
 
 @pytest.mark.slow
@@ -113,7 +113,7 @@ def test_interrupted_in_the_selftest_nothing_is_run(order, monkeypatch):
 
 
 def test_what_was_interrupted_is_never_go_nor_no_go(policy):
-    known = load_policy(policy, known=signoff.known_requirements())
+    known = load_policy(policy, known=CATALOGUE, checks=signoff.known_checks())
     signed = Signed(target="mock", client="reference", own=True)
     decision = gate.decide(known, 10, [], now=0.0, selftest=SOUND, signed=signed)
     for outcome in Decision:

@@ -11,6 +11,7 @@ from harness.gate import decide
 from harness.policy import load_policy
 from harness.requirements import CATALOGUE
 from harness.results import Account, Results, RunResult, SelfTest, run_outcome
+from harness.signoff import known_checks
 
 NOW = 1_790_000_000.0
 HOSTILE = (
@@ -49,7 +50,7 @@ def run(scenario="steady", verdicts=None, **more):
 
 def signed(runs, *, own=True, selftest=SelfTest(caught=31, planted=31, false_alarms=0), **more):  # noqa: B008
     signoff = decide(
-        load_policy(known=CATALOGUE), 10, runs, now=NOW, selftest=selftest,
+        load_policy(known=CATALOGUE, checks=known_checks()), 10, runs, now=NOW, selftest=selftest,
         signed=Signed(target="orders service", client="reference", own=own),
     )  # fmt: skip
     plain = {
