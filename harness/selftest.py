@@ -209,13 +209,15 @@ def _sources() -> Iterable[Path]:
 
 
 def stored() -> SelfTest | None:
-    """The result kept for exactly this code and these versions, if there is one."""
-    path = _store_path()
+    """The result kept for exactly this code and these versions, if there is one; what a file says itself counts."""
     try:
-        plain = json.loads(path.read_text())
-        return SelfTest(**{**plain, "missed": tuple(plain["missed"])})
-    except (OSError, ValueError, TypeError, KeyError):
+        plain = json.loads(_store_path().read_text())
+        kept = SelfTest(**{**plain, "missed": tuple(plain["missed"])})
+    except (OSError, ValueError, TypeError, KeyError, RecursionError):
         return None
+    counts = (kept.caught, kept.planted, kept.false_alarms)
+    sane = all(type(count) is int for count in counts) and kept.profile in list(PROFILES)
+    return kept if sane and kept.digest == digest() else None
 
 
 def _store(summary: SelfTest) -> None:

@@ -1,5 +1,7 @@
 """What a selftest makes of verdicts; the live matrix itself is `sse-harness selftest`."""
 
+import json
+
 import pytest
 
 from harness import selftest
@@ -70,10 +72,35 @@ def test_a_result_is_found_again_for_the_same_code_only(tmp_path, monkeypatch):
     assert selftest.stored() is None
 
 
-def test_a_damaged_store_is_no_result(tmp_path, monkeypatch):
+KEPT = {"caught": 3, "planted": 3, "false_alarms": 0, "profile": "quick", "missed": []}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "{",
+        "[]",
+        "[" * 200_000,
+        json.dumps(KEPT),
+        json.dumps({**KEPT, "digest": "0" * 16}),
+        *(
+            json.dumps({**KEPT, "digest": selftest.digest(), **changed})
+            for changed in (
+                {"caught": "3"},
+                {"planted": True},
+                {"false_alarms": 0.0},
+                {"profile": "none"},
+                {"profile": []},
+                {"x": 1},
+            )
+        ),
+    ],
+)
+def test_what_no_selftest_of_this_code_wrote_is_no_result(tmp_path, monkeypatch, text):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    selftest._store(SelfTest(caught=3, planted=3, false_alarms=0))
-    selftest._store_path().write_text("{")
+    selftest._store(SelfTest(caught=3, planted=3, false_alarms=0, digest=selftest.digest()))
+    assert selftest.stored() is not None
+    selftest._store_path().write_text(text)
     assert selftest.stored() is None
 
 
