@@ -23,6 +23,7 @@ from harness.judgement import judged
 from harness.pool import OnPhase, kill_all, run_all
 from harness.results import RunResult
 from harness.run import Job, Plan, resolve
+from harness.scenario import name_of
 
 INTERRUPTED: Final = "the command was interrupted before this run had saved anything"
 
@@ -65,8 +66,7 @@ def probing(jobs: Sequence[Job]) -> tuple[Job, ...]:
 
 
 def _folder_of(name: str, seed: int, seeds: Sequence[int]) -> str:
-    stem = Path(name).stem if name.endswith(".py") or "/" in name else name.replace(":", ".")
-    return stem if len(seeds) == 1 else f"{stem}-{seed}"
+    return name_of(name) if len(seeds) == 1 else f"{name_of(name)}-{seed}"
 
 
 def resolved(jobs: Sequence[Job]) -> tuple[Plan, ...]:
@@ -183,7 +183,7 @@ def result_of(job: Job, complaint: str, out: Path) -> RunResult:
             complaint = str(exc)
     target = "mock" if job.target is None else Path(job.target).stem
     return RunResult(
-        scenario=Path(job.scenario).stem, target=target, client=job.client, outcome=Outcome.UNKNOWN,
+        scenario=name_of(job.scenario), target=target, client=job.client, outcome=Outcome.UNKNOWN,
         history="", seed=job.seed, reason=complaint,
     )  # fmt: skip
 

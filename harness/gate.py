@@ -26,6 +26,7 @@ from harness.check import Outcome, Verdict
 from harness.evidence import Judged, Signed, amounts
 from harness.policy import VERSION, Need, Policy, Stage
 from harness.results import Criterion, Decision, RunResult, SelfTest, SignOff, gaps
+from harness.scenario import name_of
 from harness.stats import upper_rate
 
 DAY: Final = 86_400.0
@@ -178,7 +179,7 @@ def _other_failures(stage: Stage, signed: Signed, runs: Iterable[RunResult]) -> 
     """Failures of what no criterion lists: those that block, those of the harness's own, and those that only warn."""
     blocking, distrusted, warnings = [], [], []
     for run in runs:
-        if run.outcome is Outcome.SKIP and run.scenario not in stage.scenarios:
+        if run.outcome is Outcome.SKIP and run.scenario not in map(name_of, stage.scenarios):
             warnings.append(f"{run.scenario} was skipped: {run.reason}")
         for verdict in run.verdicts:
             ids, ours = set(verdict.requirements), not signed.concerns(run, verdict)
@@ -202,7 +203,8 @@ def _unfit(stage: Stage, runs: Sequence[RunResult]) -> Iterator[str]:
     if not stage.required:
         yield "the stage requires nothing, so nothing was shown"
     ran = {run.scenario for run in runs}
-    wanted = [*stage.scenarios, *([] if stage.load is None else [f"load_{stage.load.name}"])]
+    listed = [name_of(name) for name in stage.scenarios]
+    wanted = [*listed, *([] if stage.load is None else [f"load_{name_of(stage.load.name)}"])]
     if absent := [name for name in wanted if name not in ran]:
         yield f"not run: {', '.join(absent)}"
     skipped = {run.scenario: run.reason for run in runs if run.outcome is Outcome.SKIP and run.scenario in wanted}
@@ -214,7 +216,7 @@ def _unfit(stage: Stage, runs: Sequence[RunResult]) -> Iterator[str]:
         elif _says_nothing(run):
             yield f"{run.scenario} says nothing: {run.reason or 'nothing was judged'}"
     done = [run for run in runs if run.outcome is not Outcome.SKIP]
-    few = [name for name in stage.scenarios if 0 < len({r.seed for r in done if r.scenario == name}) < stage.seeds]
+    few = [name for name in listed if 0 < len({r.seed for r in done if r.scenario == name}) < stage.seeds]
     if few:
         yield f"fewer than {stage.seeds} seeds of {', '.join(few)}"
 

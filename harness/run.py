@@ -38,7 +38,7 @@ from harness.errors import HarnessError
 from harness.history import Writer
 from harness.nemesis import Nemesis
 from harness.proxy.control import Proxy, start_network
-from harness.scenario import Network, Scenario
+from harness.scenario import Network, Scenario, name_of
 from harness.servers import ForeignServer, MockServer, Server
 from harness.target import Promises, Target, load_target
 
@@ -157,7 +157,7 @@ class Plan:
         """Everything a check may ask, for the first record of the history."""
         job = self.job
         return {
-            "scenario": job.label or Path(job.scenario).stem,
+            "scenario": job.label or name_of(job.scenario),
             "question": self.question,
             "checks": list(self.scenario.checks),
             "skipped": self.skipped,

@@ -10,6 +10,14 @@ from typing import Any, Final, Literal
 
 from harness.faults import Toxic
 
+
+def name_of(reference: str) -> str:
+    """How results name a scenario that was given as a NAME, as a path or as `package.module:attribute`."""
+    if reference.endswith(".py") or "/" in reference:
+        return reference.rpartition("/")[2].removesuffix(".py")
+    return reference.replace(":", ".")
+
+
 # The product's laws at a pace that fits a test run; the figures are in every history.
 FAST_SERVER: Final[Mapping[str, Any]] = {"heartbeat": 1.0, "retry_ms": 300}
 FAST_CLIENT: Final[Mapping[str, Any]] = {

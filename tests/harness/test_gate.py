@@ -5,7 +5,7 @@ import pytest
 from harness.check import Outcome, Verdict
 from harness.evidence import Signed
 from harness.gate import DAY, Previous, decide
-from harness.policy import Need, Policy, Stage
+from harness.policy import Load, Need, Policy, Stage
 from harness.results import Account, Decision, RunResult, SelfTest, run_outcome
 
 NOW = 100 * DAY
@@ -203,6 +203,23 @@ def test_a_stage_that_requires_nothing_shows_nothing():
 def test_a_scenario_of_the_stage_that_did_not_run_holds():
     decided = gate(run(*GOOD), stage=replace(STAGE, scenarios=("steady", "churn", "refuse")))
     assert (decided.outcome, decided.reasons) == (Decision.HOLD, ("not run: churn, refuse",))
+
+
+def test_what_the_stage_lists_by_path_is_found_by_its_name():
+    stage = replace(
+        STAGE,
+        scenarios=("./mine/steady.py", "a.b:c"),
+        seeds=2,
+        load=Load(name="./x/far.py", users=1, seconds=1.0, rate=1.0),
+    )
+    runs = [run(*GOOD, seed=seed, scenario=name) for seed in (1, 2) for name in ("steady", "a.b.c")]
+    assert gate(*runs, stage=stage).reasons == ("not run: load_far",)
+    assert gate(*runs, run(*GOOD, scenario="load_far"), stage=stage).outcome is Decision.GO
+    assert gate(*runs[:2], stage=stage).reasons == ("not run: load_far", "fewer than 2 seeds of steady, a.b.c")
+    skipped = run(scenario="steady", outcome=Outcome.SKIP, reason="needs mint")
+    decided = gate(skipped, stage=stage)
+    assert not decided.warnings
+    assert any(reason.startswith("steady was skipped") for reason in decided.reasons)
 
 
 def test_a_scenario_of_the_stage_that_was_skipped_holds():

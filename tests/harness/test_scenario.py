@@ -7,7 +7,7 @@ from typing import get_args
 import pytest
 
 from harness.faults import Toxic
-from harness.scenario import FAST_CLIENT, FAST_SERVER, Burst, Network, Open, Scenario, Step, Wait
+from harness.scenario import FAST_CLIENT, FAST_SERVER, Burst, Network, Open, Scenario, Step, Wait, name_of
 
 
 def test_a_scenario_needs_only_its_checks_and_keeps_the_fast_pace():
@@ -29,3 +29,14 @@ def test_every_step_is_frozen(step):
 def test_a_step_can_be_recorded():
     steps = (Wait(1, beats=2), Burst(3), Network("add", Toxic("latency", {"latency": 5})), Open("x", beyond_limit=-1))
     assert json.loads(json.dumps([asdict(step) for step in steps]))[2]["toxic"]["attributes"] == {"latency": 5}
+
+
+@pytest.mark.parametrize(
+    ("reference", "name"),
+    [
+        ("steady", "steady"), ("steady.py", "steady"), ("./scen/my.py", "my"), ("scen/my", "my"),
+        ("/a.b/c.d.py", "c.d"), ("a.b:c", "a.b.c"),
+    ],
+)  # fmt: skip
+def test_how_results_name_a_scenario(reference, name):
+    assert name_of(reference) == name
