@@ -15,7 +15,7 @@ from typing import Any, Final
 
 from harness import batch, checks, gate, locate, requirements
 from harness.batch import Batch
-from harness.check import REGISTRY
+from harness.check import REGISTRY, Outcome
 from harness.config import MOCK, Config
 from harness.errors import HarnessError
 from harness.evidence import Signed
@@ -24,8 +24,9 @@ from harness.judgement import judged
 from harness.load import launch
 from harness.policy import DEFAULT, Load, Policy, load_policy
 from harness.progress import watching
-from harness.results import JSON_SCHEMA, Decision, Results, SelfTest, SignOff, exit_code
+from harness.results import JSON_SCHEMA, Decision, Results, RunResult, SelfTest, SignOff, exit_code
 from harness.run import Job, Plan, versions
+from harness.scenario import name_of
 
 INTERRUPTED: Final = "the sign-off was interrupted: what follows is what was known by then"
 FAR: Final = 1e12  # seconds: no wall clock shows as much
@@ -58,6 +59,8 @@ def ordered(config: Config, *, stage: int, policy: Path | None, seed: int, previ
     seeds = range(seed, seed + needs.seeds)
     plans = batch.resolved(batch.jobs_of(names, config, out=Path(), seeds=seeds))
     signed = signed_of(plans)
+    if needs.load is not None:
+        launch.demand(needs.load.name)
     before = None if previous is None else previous_of(previous)
     batch.try_network()
     folder = batch.new_folder(config, now=time.time())
@@ -162,16 +165,26 @@ def _with_load(order: Order, load: Load, recorded: Batch) -> Batch:
     """The batch with the stage's load run behind it: that one wants the machine for itself."""
     with watching(0) as watch:
         watch.say(f"load {load.name}: {load.users} users for {load.seconds:g} s")
-        amount = launch.Load(
-            users=load.users, spawn_rate=max(20.0, load.users / 10), seconds=int(load.seconds), rate=load.rate
-        )  # fmt: skip
         try:
-            path = launch.launch(
-                load.name, amount, out=order.out / "load", target=order.target or MOCK, seed=order.jobs[0].seed
-            )  # fmt: skip
+            return Batch((*recorded.runs, _loaded(order, load)))
         except KeyboardInterrupt:
             return Batch(recorded.runs, True)
-    return Batch((*recorded.runs, replace(judged(path), history=str(path.relative_to(order.out)))))
+
+
+def _loaded(order: Order, load: Load) -> RunResult:
+    """The result of the load run; UNKNOWN with the reason where it left no history that can be judged."""
+    amount = launch.Load(
+        users=load.users, spawn_rate=max(20.0, load.users / 10), seconds=int(load.seconds), rate=load.rate
+    )  # fmt: skip
+    seed = order.jobs[0].seed
+    try:
+        path = launch.launch(load.name, amount, out=order.out / "load", target=order.target or MOCK, seed=seed)
+        return replace(judged(path), history=str(path.relative_to(order.out)))
+    except HarnessError as exc:
+        return RunResult(
+            scenario=f"load_{name_of(load.name)}", target=order.signed.target, client=launch.CLIENT,
+            outcome=Outcome.UNKNOWN, history="", seed=seed, reason=str(exc),
+        )  # fmt: skip
 
 
 def _recorded(order: Order) -> Batch:

@@ -45,9 +45,7 @@ def launch(
 
     What locust said is in OUT/locust.txt. Raises HarnessError if there is no history, and if locust is not installed.
     """
-    if importlib.util.find_spec("locust") is None:
-        raise HarnessError("locust is not installed; install sse-harness with its extra `load`")
-    file = located(name)
+    file = demand(name)
     history = out / f"load_{file.stem}" / "history.jsonl"
     if history.exists():
         raise HarnessError(f"folder {out} holds a run already; give a new one")
@@ -72,6 +70,13 @@ def launch(
         last = next((line for line in reversed(lines) if line.startswith("sse-harness: ")), (lines or ["nothing"])[-1])
         raise HarnessError(f"locust left no history (exit {child.returncode}): {last.removeprefix('sse-harness: ')}")
     return history
+
+
+def demand(name: str) -> Path:
+    """The locustfile of a load scenario that can be run here. Raises HarnessError."""
+    if importlib.util.find_spec("locust") is None:
+        raise HarnessError("locust is not installed; install sse-harness with its extra `load`")
+    return located(name)
 
 
 def located(name: str) -> Path:

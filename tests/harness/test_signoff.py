@@ -7,6 +7,7 @@ from harness import gate, selftest, signoff
 from harness.config import load_config
 from harness.errors import HarnessError
 from harness.evidence import Signed
+from harness.load import launch
 from harness.policy import load_policy
 from harness.requirements import CATALOGUE
 from harness.results import Decision, Results, SelfTest, SignOff, to_json
@@ -224,3 +225,32 @@ def test_a_target_or_a_client_called_as_the_harness_s_own_is_one_sentence(order,
     (tmp_path / "locust.py").write_text("CAPABILITIES = frozenset()\nasync def subscribe(session): ...\n")
     with pytest.raises(HarnessError, match=r"locust.py' is called as the one of load runs is; give it another name"):
         order(client=str(tmp_path / "locust.py"))
+
+
+LOAD = POLICY.replace("seeds = 2", 'load = { name = "steady", users = 2, seconds = 1, rate = 1 }')
+
+
+@pytest.mark.parametrize("raised", [HarnessError("locust left no history (exit 1): no"), KeyboardInterrupt()])
+def test_a_load_run_that_leaves_nothing_loses_nothing_else(order, policy, monkeypatch, raised):
+    def launched(name, amount, *, out, target, seed):
+        assert (name, amount.users, target, seed) == ("steady", 2, "mock", 5)
+        raise raised
+
+    monkeypatch.setattr(launch, "launch", launched)
+    policy.write_text(LOAD)
+    results = signoff.signed_off(order())
+    assert results.outcome is Decision.HOLD
+    assert [run.scenario for run in results.runs[:2]] == ["steady", "churn"]
+    if isinstance(raised, KeyboardInterrupt):
+        assert results.signoff.reasons[0] == signoff.INTERRUPTED
+    else:
+        lost = results.runs[2]
+        assert (lost.scenario, lost.target, lost.client) == ("load_steady", "mock", "locust")
+        assert "load_steady says nothing: locust left no history (exit 1): no" in results.signoff.reasons
+
+
+def test_a_load_run_that_cannot_be_is_told_before_anything_runs(order, policy, tmp_path):
+    policy.write_text(LOAD.replace('name = "steady"', 'name = "stedy"'))
+    with pytest.raises(HarnessError, match=r"there is no load scenario 'stedy'; known: steady"):
+        order()
+    assert not (tmp_path / "out").exists()
