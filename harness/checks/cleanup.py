@@ -67,7 +67,7 @@ def tasks(history: History) -> Finding:
     return _counts(history, "tasks", "as many tasks as before")
 
 
-@check("cleanup.server_slots", "QA-3", "PM-2", "PM-3", subject="server")
+@check("cleanup.server_slots", "QA-3", "PM-2", "PM-3", "SRV-9", subject="server")
 def server_slots(history: History) -> Finding:
     """After every subscriber has been closed the server holds no stream and no slot of it."""
     stats = {str(one.get("label")): one for one in history.of("server.stats")}

@@ -82,7 +82,7 @@ def off(history: History) -> list[Stage]:
     return [one for one in stages(history) if one.percent == 0]
 
 
-@check("flag.kill_switch", "RB-1", subject="server")
+@check("flag.kill_switch", "RB-1", "SRV-15", subject="server")
 def kill_switch(history: History) -> Finding:
     """Switching the flag off ends every live stream within the promised time."""
     within = declared.of(history).promises.kill_switch_within
@@ -122,7 +122,7 @@ def _ended(history: History, one: attempts.Attempt, stage: Stage, within: float)
     return [(too_late(history, end - due, stage.start, end), text)]
 
 
-@check("flag.gates", "FLAG-1", subject="server")
+@check("flag.gates", "FLAG-1", "SRV-15", subject="server")
 def gates(history: History) -> Finding:
     """The endpoint gives a stream to those for whom the flag is on and to nobody else: to none while it is off."""
     refused, wrong = _while_off(history)

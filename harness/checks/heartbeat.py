@@ -106,7 +106,7 @@ def _gave_up(one: Attempt, silence: _Silence) -> bool:
     return ended and not any(conn.by == "server" and (conn.t_end or inf) <= silence.end for conn in one.conns)
 
 
-@check("heartbeat.cadence", "PM-1", "PATH-2", subject="server")
+@check("heartbeat.cadence", "PM-1", "PATH-2", "SRV-3", subject="server")
 def cadence(history: History) -> Finding:
     """An idle stream is never silent for much longer than the heartbeat that the server promises."""
     promise = declared.of(history).promises.heartbeat

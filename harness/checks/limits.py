@@ -120,7 +120,7 @@ def _probing(history: History, t0: float, t1: float, grace: float) -> int:
     return sum(one.get("began", one.t) <= t1 and one.t + grace >= t0 for one in history.of("probe"))
 
 
-@check("limits.exact", "PM-3", subject="server")
+@check("limits.exact", "PM-3", "SRV-10", "SRV-11", subject="server")
 def exact(history: History) -> Finding:
     """A user has at most as many streams as the limit, is refused none below it, and is told when to come back."""
     limit = declared.of(history).promises.limit_per_user
@@ -164,7 +164,7 @@ def _refused_otherwise(history: History, limit: int) -> list[str]:
     ]
 
 
-@check("limits.slot_freed", "PM-3", "PM-2", subject="server")
+@check("limits.slot_freed", "PM-3", "PM-2", "SRV-9", subject="server")
 def slot_freed(history: History) -> Finding:
     """The slot of a stream that ended is given back within the promised time."""
     promises = declared.of(history).promises

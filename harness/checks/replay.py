@@ -65,7 +65,7 @@ def names(history: History, one: Attempt) -> Iterator[tuple[Name, Record]]:
                 yield (str(record["epoch"]), str(record["channel"]), seq), record
 
 
-@check("replay.strictly_after", "QA-2", subject="server")
+@check("replay.strictly_after", "QA-2", "SRV-4", subject="server")
 def strictly_after(history: History) -> Finding:
     """A replay begins strictly after the event that the Last-Event-ID names."""
     published, found = ledger.of(history).published, resumes(history)
@@ -83,7 +83,7 @@ def strictly_after(history: History) -> Finding:
     return passed(expected, f"{len(found)} resumes", (), reconnects=len(found))
 
 
-@check("replay.reset_when_too_old", "QA-2", subject="server")
+@check("replay.reset_when_too_old", "QA-2", "SRV-5", subject="server")
 def reset_when_too_old(history: History) -> Finding:
     """A resume whose id is older than the replay buffer is answered with an explicit reset."""
     promises = declared.of(history).promises
@@ -170,7 +170,7 @@ def _restarting(history: History, t0: float, t1: float) -> bool:
     return any(t0 <= one.t <= t1 for one in steps)
 
 
-@check("replay.ids_unique", "QA-2", subject="server")
+@check("replay.ids_unique", "QA-2", "SRV-6", subject="server")
 def ids_unique(history: History) -> Finding:
     """An id names one event and never another, not even after a restart."""
     digests: dict[str, set[str]] = defaultdict(set)
@@ -206,13 +206,13 @@ def _ids_of(life: Life) -> tuple[int, list[str]]:
     return len(payloads), wrong
 
 
-@check("replay.no_id_on_control", "QA-2", subject="server")
+@check("replay.no_id_on_control", "QA-2", "SRV-7", subject="server")
 def no_id_on_control(history: History) -> Finding:
     """Control and heartbeat frames carry no id: they must not move the place from which a resume goes on."""
     return _no_id(history, heartbeats_only=False)
 
 
-@check("heartbeat.no_id", "PM-1", subject="server")
+@check("heartbeat.no_id", "PM-1", "SRV-7", subject="server")
 def heartbeat_no_id(history: History) -> Finding:
     """A heartbeat carries no id."""
     return _no_id(history, heartbeats_only=True)

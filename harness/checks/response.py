@@ -13,7 +13,7 @@ def _opened(history: History) -> list[attempts.Attempt]:
     return [one for one in attempts.attempts(history) if one.status == 200 and one.headers]
 
 
-@check("response.stream_head", "VAL-1", "SSE-15", subject="server")
+@check("response.stream_head", "VAL-1", "SSE-15", "SRV-1", subject="server")
 def stream_head(history: History) -> Finding:
     """A stream is answered with status 200 and the content type text/event-stream."""
     expected, seen = "200 with content-type text/event-stream", _opened(history)
@@ -49,7 +49,7 @@ def _directives(value: str) -> set[str]:
     return {one.partition("=")[0].strip().lower() for one in value.split(",")}
 
 
-@check("response.prompt", "VAL-1", "SSE-17", subject="server")
+@check("response.prompt", "VAL-1", "SSE-17", "SRV-1", subject="server")
 def prompt(history: History) -> Finding:
     """The head of the response comes at once, without waiting for the first event."""
     promised = declared.of(history).promises.max_latency

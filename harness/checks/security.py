@@ -37,7 +37,7 @@ def token_required(history: History) -> Finding:
     return _probes(history, BAD_TOKENS, f"status {' or '.join(map(str, allowed))} without a valid token")
 
 
-@check("security.token_expiry", "SEC-2", subject="server")
+@check("security.token_expiry", "SEC-2", "SRV-14", subject="server")
 def token_expiry(history: History) -> Finding:
     """An expired token opens no stream, and a stream does not outlive its token by more than promised."""
     expected = "no stream with an expired token"
@@ -79,7 +79,7 @@ def _outliving(history: History) -> Iterator[tuple[Outcome, str]]:
             yield too_late(history, end - due, due, end), text
 
 
-@check("security.own_events", "SEC-3", subject="server")
+@check("security.own_events", "SEC-3", "SRV-13", subject="server")
 def own_events(history: History) -> Finding:
     """A subscriber gets its own user's events and those for all, and nobody else's."""
     users = {life.user for life in attempts.lives(history).values() if life.first_open is not None}
@@ -93,7 +93,7 @@ def own_events(history: History) -> Finding:
     return passed(expected, f"none of {deliveries} to {len(users)} users", (), deliveries=deliveries, users=len(users))
 
 
-@check("security.framing", "SEC-4", subject="server")
+@check("security.framing", "SEC-4", "SRV-2", subject="server")
 def framing(history: History) -> Finding:
     """What the server sends is framed: UTF-8, no NUL in an id, every line of the data in a field of its own."""
     expected, wrong = "no byte of an event outside its fields", [*_unframed(history)]

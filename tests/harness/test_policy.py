@@ -8,9 +8,10 @@ from harness import checks
 from harness.check import REGISTRY
 from harness.errors import HarnessError
 from harness.policy import load_policy
-from harness.requirements import CATALOGUE, PLAN
+from harness.requirements import CATALOGUE, PLAN, SERVER
 
 SECTION_A = {one.id for one in CATALOGUE.values() if one.source == PLAN}
+SECTION_C = {one.id for one in CATALOGUE.values() if one.source == SERVER}
 
 
 def shipped():
@@ -34,7 +35,7 @@ def test_the_plan_has_29_requirements():
 
 def test_the_default_has_each_product_requirement_in_exactly_one_list_per_stage():
     for stage in shipped().stages.values():
-        assert set(stage.required) | set(stage.out_of_scope) == SECTION_A
+        assert set(stage.required) | set(stage.out_of_scope) == SECTION_A | SECTION_C
         assert not set(stage.required) & set(stage.out_of_scope)
 
 
@@ -47,6 +48,20 @@ def test_the_default_names_scenarios_that_exist():
 def test_the_default_names_checks_for_each_requirement():
     for requirement, need in shipped().stage(100).required.items():
         assert need.checks, requirement
+
+
+def test_what_the_default_leaves_out_of_the_server_no_check_judges_and_the_rest_one_does():
+    judged = {id for one in REGISTRY.values() for id in one.requirements if id in SECTION_C}
+    for stage in shipped().stages.values():
+        assert judged == stage.required.keys() & SECTION_C
+
+
+def test_the_default_has_the_server_judged_where_it_holds_on_to_something():
+    required = shipped().stage(10).required
+    slots = {name for name, need in required.items() if "cleanup.server_slots" in need.checks}
+    assert slots == {"QA-3", "PM-2", "SRV-9"}
+    assert "limits.slot_freed" in required["PM-3"].checks
+    assert "no token is written down" in required["SEC-2"].uncovered
 
 
 def test_the_default_asks_for_enough_deliveries_for_its_claim():
