@@ -14,6 +14,7 @@ from harness.history import History, Record
 
 REDIRECTS: Final = (301, 302, 303, 307, 308)
 MOST_REDIRECTS: Final = 20
+LONGEST_RETRY_MS: Final = 10**15  # a client may say what it read, however many digits it had
 _SOUNDS: Final = ("sub.attempt", "sub.open", "sub.event", "sub.run")  # what nobody may hear of after close()
 
 
@@ -255,7 +256,7 @@ class _Fold:
                 if not current.over:
                     current.t_end = None  # the error was of an attempt before
                 if record.kind == "sub.retry":
-                    current.retry = float(record["retry_ms"]) / 1000
+                    current.retry = min(record["retry_ms"], LONGEST_RETRY_MS) / 1000
 
     def server(self, record: Record) -> None:
         if record.kind == "conn.request":

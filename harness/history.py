@@ -19,59 +19,10 @@ from typing import Any, Final, TypeVar
 from urllib.parse import unquote
 
 from harness.errors import HarnessError
+from harness.kinds import KINDS, SCHEMA, fault
 
 T = TypeVar("T")
-
-SCHEMA: Final = 1
-
-# Every kind of record and the fields it must have.  Public and versioned with SCHEMA.
-KINDS: Final[Mapping[str, tuple[str, ...]]] = {
-    "history": ("schema", "role", "host", "boot", "pid", "mono", "wall"),
-    # what was published
-    "published": ("channel", "owner", "epoch", "seq", "id", "type", "digest", "at"),
-    # what the server did
-    "server.start": ("epoch",),
-    "server.stop": ("how",),
-    "server.fault": ("name", "state"),
-    "server.stats": ("open", "slots", "rss", "descriptors", "tasks"),
-    "conn.request": ("conn", "user", "method", "path", "headers", "last_event_id"),
-    "conn.response": ("conn", "status", "headers"),
-    "conn.resumed": ("conn", "after", "replayed", "reset"),
-    "conn.sent": ("conn", "what"),
-    "conn.end": ("conn", "by", "how", "bytes"),
-    "flag.set": ("enabled",),
-    # what the network did
-    "net.fault": ("proxy", "fault", "state"),
-    "net.open": ("proxy", "link"),
-    "net.close": ("proxy", "link", "by", "how", "up", "down"),
-    # what the client saw
-    "sub.start": ("sub", "user", "options"),
-    "sub.attempt": ("sub", "attempt", "last_event_id"),
-    "sub.response": ("sub", "attempt", "status", "headers"),
-    "sub.open": ("sub", "attempt"),
-    "sub.event": ("sub", "attempt", "id", "type"),
-    "sub.run": ("sub", "attempt", "channel", "epoch", "first", "last", "id", "since", "gap", "slowest"),
-    "sub.comment": ("sub", "attempt"),
-    "sub.retry": ("sub", "attempt", "retry_ms"),
-    "sub.id": ("sub", "attempt", "id"),
-    "sub.ignored": ("sub", "attempt", "line", "reason"),
-    "sub.error": ("sub", "attempt", "reason"),
-    "sub.end": ("sub", "attempt", "reason"),
-    "sub.wait": ("sub", "attempt", "delay", "reason"),
-    "sub.state": ("sub", "state"),
-    "sub.poll": ("sub", "status", "events"),
-    "sub.close": ("sub",),
-    "sub.closed": ("sub", "reason"),
-    # what the run did
-    "step": ("step", "state"),
-    "probe": ("name", "status", "headers"),
-    "probe.flag": ("name", "user", "status", "began"),
-    "probe.rest": ("name", "user", "twin", "status", "digest", "began"),
-    "drain": ("state",),
-    "meter": ("label", "role", "rss", "descriptors", "sockets", "tasks"),
-    "lag": ("worst",),
-    "trouble": ("reason",),
-}
+WALL_ERROR: Final = 0.05  # seconds by which the wall clock of a host may be wrong that says nothing else
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,33 +119,48 @@ class History:
 def read(path: Path) -> list[Record]:
     """The records of one file, its header first; a torn last line is dropped.
 
-    Raises HarnessError if the file is no history or of a schema version that this code does not know.
+    Raises HarnessError if the file is no history, holds what is no record, or is of a schema version that this code
+    does not know.
     """
-    lines = path.read_bytes().split(b"\n")
-    records = []
+    try:
+        lines = path.read_bytes().split(b"\n")
+    except OSError as exc:
+        raise HarnessError(f"{path} cannot be read ({exc.strerror}); give a history.jsonl of a run") from exc
+    records: list[Record] = []
     for number, line in enumerate(lines, 1):
         if not line:
             continue
-        try:
-            data = json.loads(line)
-            records.append(Record(data.pop("t"), data.pop("kind"), data))
-        except (ValueError, KeyError, AttributeError, TypeError) as exc:
-            if number == len(lines):
-                break
-            raise HarnessError(f"{path} line {number} is no record; give a history.jsonl of a run") from exc
-    if not records or records[0].kind != "history":
+        if (found := _parsed(line)) is not None:
+            _know(found, path)
+        elif number == len(lines):
+            break
+        if not records and (found is None or found.kind != "history"):
+            break
+        start = records[0].t if records else None
+        wrong = "is no record" if found is None else fault(found.t, found.kind, found.data, start)
+        if found is None or wrong:
+            raise HarnessError(f"{path} line {number} {wrong}; give a history.jsonl of a run")
+        records.append(found)
+    if not records:
         raise HarnessError(f"{path} has no header; give a history.jsonl of a run")
-    _know(records, path)
     return records
 
 
-def _know(records: Iterable[Record], path: Path) -> None:
-    for record in records:
-        if record.kind == "history" and record.get("schema") != SCHEMA:
-            raise HarnessError(
-                f"{path} has schema version {record.get('schema')!r} and this sse-harness knows {SCHEMA}; "
-                "judge it with the version that wrote it"
-            )
+def _parsed(line: bytes) -> Record | None:
+    try:
+        data = json.loads(line)
+        return Record(data.pop("t"), data.pop("kind"), data)
+    except (ValueError, KeyError, AttributeError, TypeError, RecursionError):
+        return None
+
+
+def _know(record: Record, path: Path) -> None:
+    version = record.get("schema")
+    if record.kind == "history" and (version != SCHEMA or type(version) is not int):
+        raise HarnessError(
+            f"{path} has schema version {version!r:.40} and this sse-harness knows {SCHEMA}; "
+            "judge it with the version that wrote it"
+        )
 
 
 def merge(parts: Iterable[list[Record]]) -> History:
@@ -203,17 +169,27 @@ def merge(parts: Iterable[list[Record]]) -> History:
     if not ordered:
         return History(())
     lead = ordered[0][0]
-    error = 0.0
     merged: list[Record] = []
     for part in ordered:
         head = part[0]
         shift = 0.0
         if head["boot"] != lead["boot"]:
             shift = (head["wall"] - head["mono"]) - (lead["wall"] - lead["mono"])
-            error = max(error, float(head.get("wall_error", 0.05)) + float(lead.get("wall_error", 0.05)))
         merged += [Record(record.t + shift, record.kind, record.data, head["role"]) for record in part]
+    return _of(merged)
+
+
+def _of(merged: list[Record]) -> History:
+    """The history of records on one clock, the leading header first."""
     first, *rest = merged
-    return History((first, *sorted(rest, key=lambda record: record.t)), lead.data, error)
+    errors = (_error(first, one) for one in merged if one.kind == "history" and one["boot"] != first["boot"])
+    ordered = (first, *sorted(rest, key=lambda record: record.t))
+    return History(ordered, first.data, max(errors, default=0.0))
+
+
+def _error(lead: Record, other: Record) -> float:
+    """How wrong the order between the records of two hosts can be, in seconds."""
+    return sum(float(one.get("wall_error", WALL_ERROR)) for one in (lead, other))
 
 
 def save(history: History, path: Path) -> None:
@@ -225,13 +201,10 @@ def save(history: History, path: Path) -> None:
 
 
 def load(path: Path) -> History:
-    """A merged history from the file that `save` wrote (or a single part)."""
+    """A merged history from the file that `save` wrote (or a single part). Raises HarnessError as `read` does."""
     records = read(path)
     role = records[0]["role"]
-    kept = [Record(r.t, r.kind, r.data, r.get("role", role)) for r in records]
-    heads = [record for record in kept if record.kind == "history"]
-    error = max((float(h.get("wall_error", 0.05)) * 2 for h in heads if h["boot"] != heads[0]["boot"]), default=0.0)
-    return History(tuple(kept), heads[0].data, error)
+    return _of([Record(one.t, one.kind, one.data, one.get("role", role)) for one in records])
 
 
 SHORTEST_SECRET: Final = 6  # what is shorter is no secret, and would be found everywhere

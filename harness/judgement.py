@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from harness import attempts, ledger, timing
-from harness.check import judge
+from harness.check import Outcome, judge
 from harness.history import History, load
 from harness.results import FAULT, Account, RunResult, run_outcome
 
@@ -21,15 +21,15 @@ def judged(path: Path) -> RunResult:
 
 
 def result_of(history: History) -> RunResult:
-    """The result of the run that this history is of."""
+    """The result of the run that this history is of; one that cannot be reckoned with is no better than UNKNOWN."""
     header = history.header
     skipped = str(header.get("skipped") or "")
     verdicts = () if skipped else tuple(judge(history))
-    named = tuple(header.get("checks", ()))
+    named = tuple(map(str, header.get("checks", ())))
     outcome, reason = run_outcome(verdicts, named, skipped=skipped)
     if troubles := history.of("trouble"):
         reason = f"the environment failed: {troubles[0]['reason']}"
-    return RunResult(
+    result = RunResult(
         scenario=str(header.get("scenario", "?")),
         question=str(header.get("question", "")),
         target=str(header.get("target", {}).get("name", "?")),
@@ -38,14 +38,16 @@ def result_of(history: History) -> RunResult:
         history="",
         verdicts=verdicts,
         named=named,
-        figures=figures(history),
-        accounts=accounts(history),
-        series=series(history),
         seed=int(header.get("seed", 0)),
         started=float(header.get("wall", 0.0)),
         seconds=history.end - history.start,
         reason=reason,
     )
+    try:
+        return replace(result, figures=figures(history), accounts=accounts(history), series=series(history))
+    except Exception as exc:  # the checks that stumbled over the same records are UNKNOWN, and so is the whole
+        reason = f"its records do not make sense: {type(exc).__name__}: {exc}"
+        return replace(result, outcome=max(outcome, Outcome.UNKNOWN), reason=reason)
 
 
 def figures(history: History) -> dict[str, float]:

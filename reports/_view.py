@@ -31,7 +31,10 @@ def sentence(requirement: str) -> str:
 
 def moment(started: float) -> str:
     """Wall-clock seconds as a reader has them."""
-    return datetime.fromtimestamp(started, UTC).strftime("%Y-%m-%d %H:%M UTC") if started > 0 else "time not known"
+    try:
+        return datetime.fromtimestamp(started, UTC).strftime("%Y-%m-%d %H:%M UTC") if started > 0 else "time not known"
+    except (ValueError, OverflowError, OSError):  # a clock, or a file, that was wrong
+        return "time not known"
 
 
 def span(seconds: float) -> str:

@@ -11,7 +11,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, Protocol
 
-from harness.history import KINDS, SCHEMA, Record
+from harness.history import Record
+from harness.kinds import KINDS, SCHEMA
 from harness.stats import Histogram
 from harness.summary import Summary
 from harness.target import Promises

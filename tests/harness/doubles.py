@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 from types import SimpleNamespace
 
 from harness.clients import Session
-from harness.history import KINDS, Record
+from harness.history import Record
+from harness.kinds import KINDS
 from harness.servers import Pass
 from harness.target import Promises
 

@@ -172,3 +172,8 @@ def test_an_error_that_is_told_late_ends_no_open_stream():
         sub(3.1, "comment", attempt=0),
     )  # fmt: skip
     assert one.attempts[0].t_end == 3
+
+
+def test_a_reconnection_time_of_any_length_is_a_number():
+    one = life(sub(1, "open", attempt=0), sub(1.1, "retry", attempt=0, retry_ms=10**400))
+    assert one.attempts[0].retry == attempts.LONGEST_RETRY_MS / 1000

@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 
 from harness import history
 from harness.errors import HarnessError
-from harness.history import KINDS, SCHEMA, History, Record, Writer
+from harness.history import History, Record, Writer
+from harness.kinds import SCHEMA
 
 
 def head(role="run", **own):
@@ -78,6 +79,37 @@ def test_another_schema_version_is_refused_in_one_sentence(tmp_path):
         history.read(path)
 
 
+@pytest.mark.parametrize("version", [True, 1.0, "1", None])
+def test_a_schema_version_is_a_number_and_no_look_alike(tmp_path, version):
+    path = tmp_path / "x.jsonl"
+    path.write_text(json.dumps({"t": 1, "kind": "history", "schema": version, **head()}) + "\n")
+    with pytest.raises(HarnessError, match="has schema version"):
+        history.read(path)
+
+
+HOSTILE = {
+    "deep": "[" * 100_000, "deep in a record": '{"t":2,"kind":"lag","worst":' + "[" * 100_000 + "]" * 100_000 + "}",
+    "many digits": '{"t":' + "9" * 5000 + ',"kind":"lag","worst":1}', "a list": "[1,2]", "NUL": "\0\0\0",
+    "NaN": '{"t":NaN,"kind":"lag","worst":0.1}', "no kind": '{"t":1}', "a number": "7",
+    "far away": '{"t":9e9,"kind":"lag","worst":0.1}', "a kind of its own": '{"t":1,"kind":"x"}',
+    "no field": '{"t":1,"kind":"sub.open","attempt":0}',
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_a_line_that_cannot_be_judged_is_named_with_the_remedy(tmp_path, name):
+    path = tmp_path / "x.jsonl"
+    first = json.dumps({"t": 1, "kind": "history", "schema": SCHEMA, **head()})
+    path.write_text(f"{first}\n{HOSTILE[name]}\n{first}\n")
+    with pytest.raises(HarnessError, match=rf"^{path} line 2 .*; give a history\.jsonl of a run$"):
+        history.read(path)
+
+
+def test_what_cannot_be_read_is_one_sentence(tmp_path):
+    with pytest.raises(HarnessError, match=r"cannot be read \(.+\); give a history\.jsonl"):
+        history.read(tmp_path)
+
+
 def part(role, *records, **own):
     return [Record(own.get("mono", 100.0), "history", {"schema": SCHEMA, **head(role, **own)}), *records]
 
@@ -112,6 +144,22 @@ def test_a_merged_history_survives_saving(tmp_path):
     assert [(one.t, one.kind, one.role) for one in again] == [(one.t, one.kind, one.role) for one in merged]
     assert again.header["scenario"] == "s"
     assert again.clock_error == pytest.approx(0.1)
+
+
+@pytest.mark.parametrize("errors", [(5.0, 0.05), (0.05, 5.0), (1.0, 2.0)])
+def test_saving_keeps_the_clock_error(tmp_path, errors):
+    parts = [part("run", wall_error=errors[0]), part("load", boot="other", wall_error=errors[1]), part("server")]
+    merged = history.merge(parts)
+    history.save(merged, tmp_path / "history.jsonl")
+    assert history.load(tmp_path / "history.jsonl").clock_error == merged.clock_error == sum(errors)
+
+
+def test_what_is_loaded_stands_in_the_order_of_time(tmp_path):
+    path = tmp_path / "x.jsonl"
+    rows = [{"t": 100.0, "kind": "history", "schema": SCHEMA, **head()}]
+    rows += [{"t": t, "kind": "lag", "worst": 0.0} for t in (103.0, 101.0, 102.0)]
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    assert [one.t for one in history.load(path)] == [100.0, 101.0, 102.0, 103.0]
 
 
 def test_kinds_are_found_and_things_are_made_once():
@@ -149,7 +197,3 @@ def test_no_token_survives_in_a_text_of_unknown_make():
     told = f"KeyError: {{'authorization': 'Bearer {SECRET}'}} GET /x?access_token={SECRET} BEARER {SECRET}"
     assert SECRET not in history.redact_text(told)
     assert history.redact_text("no secret") == "no secret"
-
-
-def test_every_kind_names_its_fields():
-    assert all(isinstance(fields, tuple) for fields in KINDS.values())

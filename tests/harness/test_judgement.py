@@ -59,3 +59,28 @@ def test_fault_windows_are_plotted_and_end_with_the_run():
     assert series["fault: p timeout"] == [(2.0, 1.0), (4.0, 0.0)]
     assert not any("step" in name for name in series)
     assert judgement.figures(History(records, {}))["lag"] == 0.25
+
+
+@pytest.mark.parametrize(
+    "records",
+    [
+        [("sub.start", {"sub": "a", "user": "u", "options": [1]})],
+        [("sub.open", {"sub": "a", "attempt": 0}), ("sub.event", {"sub": "a", "attempt": 0, "id": "1", "type": "m",
+          "channel": "all", "owner": None, "epoch": "e", "seq": "x"})],
+    ],
+)  # fmt: skip
+def test_records_that_make_no_sense_are_unknown_and_no_traceback(records):
+    rows = [Record(float(at + 1), kind, data, "run") for at, (kind, data) in enumerate(records)]
+    run = judgement.result_of(History((Record(0.0, "history", {}), *rows), {"scenario": "x"}))
+    assert run.outcome is Outcome.UNKNOWN
+    assert run.reason.startswith("its records do not make sense: ")
+
+
+def test_a_check_that_failed_all_the_same_is_not_forgotten(monkeypatch):
+    def stumble(history):
+        raise KeyError("sub")
+
+    kept = simulate.play("drop_fin", random.Random(3), defects=("ignores-last-event-id",))
+    monkeypatch.setattr(judgement, "series", stumble)
+    run = judgement.result_of(kept)
+    assert (run.outcome, run.reason) == (Outcome.FAIL, "its records do not make sense: KeyError: 'sub'")

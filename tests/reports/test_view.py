@@ -29,6 +29,11 @@ def test_times():
     assert (_view.span(3.21), _view.span(125.4)) == ("3.2 s", "2 min 5 s")
 
 
+@pytest.mark.parametrize("started", [1e14, float("inf"), float("nan")])
+def test_a_time_that_no_calendar_has_is_not_known(started):
+    assert _view.moment(started) == "time not known"
+
+
 def test_every_outcome_has_a_meaning(results):
     told = {_view.meaning(replace(results, signoff=replace(results.signoff, outcome=one))) for one in Decision}
     plain = replace(results, signoff=None)

@@ -7,7 +7,7 @@ import pytest
 
 from harness import testevent
 from harness.clients import LONGEST_TEXT
-from harness.history import KINDS
+from harness.kinds import KINDS
 from tests.harness.doubles import Notes, session
 
 
