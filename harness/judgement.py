@@ -9,10 +9,12 @@ from typing import Final
 
 from harness import attempts, ledger, timing
 from harness.check import Outcome, judge
+from harness.checks import lag
 from harness.history import History, load
 from harness.results import FAULT, Account, RunResult, run_outcome
 
-_COUNTED: Final = ("duplicated", "phantom", "cross-user", "torn", "reordered")
+OTHERS: Final = "other channels"
+_COUNTED: Final = ("duplicated", "phantom", "cross-user", "stale", "torn", "reordered")
 
 
 def judged(path: Path) -> RunResult:
@@ -66,23 +68,34 @@ def figures(history: History) -> dict[str, float]:
 
 
 def accounts(history: History) -> tuple[Account, ...]:
-    """The accounts per subscriber and channel, with what is counted beside them."""
+    """The accounts per subscriber and channel, with what is counted beside them.
+
+    What came of channels on which a subscriber is entitled to nothing is one row, however many they are.
+    """
     settled, anomalies = ledger.settled(history)
-    beside = Counter((one.sub, one.channel, one.fate) for one in anomalies)
+    beside = Counter((one.sub, one.channel, str(one.fate)) for one in anomalies) + ledger.of(history).untold
+    beside += Counter(
+        (one.sub, one.event.channel, "stale") for found, one in lag.judged(history) if found is Outcome.FAIL
+    )
+    known = {(one.sub, one.channel) for one in settled}
+    for (sub, channel, fate), number in [*beside.items()]:
+        if (sub, channel) not in known:
+            beside[sub, OTHERS, fate] += number
+    others = sorted({sub for sub, channel, fate in beside if channel == OTHERS and fate in _COUNTED})
     return tuple(
         Account(
             subscriber=one.sub, channel=one.channel, entitled=one.entitled, delivered=one.delivered,
             announced=one.announced, lost=one.lost, unseen=one.unseen,
             **{fate.replace("-", "_"): beside[one.sub, one.channel, fate] for fate in _COUNTED},
         )
-        for one in settled
+        for one in (*settled, *(ledger.Account(sub, OTHERS) for sub in others))
     )  # fmt: skip
 
 
 def series(history: History) -> Mapping[str, Sequence[tuple[float, float]]]:
     """Per second of the run: deliveries and open streams; and every fault window under its name."""
     told: dict[str, Sequence[tuple[float, float]]] = {
-        "deliveries per second": _per_second(history, [record.t for record in history.of("sub.event")]),
+        "deliveries per second": _deliveries(history),
         "open streams": _open_streams(history),
     }
     faults: dict[str, list[tuple[float, float]]] = defaultdict(list)
@@ -93,8 +106,10 @@ def series(history: History) -> Mapping[str, Sequence[tuple[float, float]]]:
     return {**told, **faults}
 
 
-def _per_second(history: History, times: Sequence[float]) -> list[tuple[float, float]]:
-    counts = Counter(int(t - history.start) for t in times)
+def _deliveries(history: History) -> list[tuple[float, float]]:
+    counts = Counter(int(record.t - history.start) for record in history.of("sub.event"))
+    for run in history.of("sub.run"):  # it lasts no longer than an interval of a second
+        counts[int(run.t - history.start)] += run["last"] - run["first"] + 1
     return [(float(second), float(counts[second])) for second in range(int(history.end - history.start) + 1)]
 
 

@@ -110,7 +110,8 @@ class Ledger:
     def __init__(self, promises: Promises | None = None, *, clock_error: float = 0.0) -> None:
         self.published = Publications()
         self.anomalies: list[Anomaly] = []  # those that are known when the event comes
-        self.uncounted = 0  # anomalies beyond the first thousand of their kind
+        # By subscriber, channel and fate: anomalies beyond the first thousand of their fate.
+        self.untold: Counter[tuple[str, str, str]] = Counter()
         self.deliveries = 0
         self._reset = (promises or Promises()).reset_event
         self._clock_error = clock_error
@@ -128,6 +129,9 @@ class Ledger:
                 self._event(self._sub(record), record)
             case "sub.run":
                 self._run(self._sub(record), record)
+            case "untold":
+                self.untold[str(record["sub"]), str(record["channel"]), str(record["fate"])] += int(record["count"])
+                self.deliveries += int(record["count"])
             case kind if kind.startswith("sub."):
                 self._life(self._sub(record), record)
             case _:
@@ -241,11 +245,11 @@ class Ledger:
     def _note(
         self, fate: Fate, sub: _Sub, record: Record, epoch: str, seq: int, *, again: str = "", detail: str = ""
     ) -> None:
+        channel, attempt = str(record.get("channel", "?")), int(record.get("attempt", 0))
         self._counts[fate] += 1
         if self._counts[fate] > KEPT:
-            self.uncounted += 1
+            self.untold[sub.sub, channel, fate] += 1
             return
-        channel, attempt = str(record.get("channel", "?")), int(record.get("attempt", 0))
         self.anomalies.append(Anomaly(fate, sub.sub, channel, epoch, seq, record.t, attempt, again, detail))
 
     def accounts(self) -> tuple[list[Account], list[Anomaly]]:
@@ -335,6 +339,12 @@ def of(history: History) -> Ledger:
 def settled(history: History) -> tuple[list[Account], list[Anomaly]]:
     """The accounts of a whole history, and all its anomalies."""
     return history.memo("ledger.settled", _settled)
+
+
+def count(history: History, fate: Fate) -> int:
+    """How many events had this fate, with those that are not told one by one."""
+    untold = (number for (_, _, other), number in of(history).untold.items() if other == fate)
+    return sum(one.fate == fate for one in settled(history)[1]) + sum(untold)
 
 
 def _of(history: History) -> Ledger:

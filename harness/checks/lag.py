@@ -11,7 +11,7 @@ from harness.timing import quiet, too_late
 
 
 @dataclass(frozen=True, slots=True)
-class _Delay:
+class Delay:
     """One live delivery (or one that is overdue): who, what, how long from commitment to dispatch, and until when."""
 
     sub: str
@@ -31,12 +31,11 @@ def live(history: History) -> Finding:
     bound = declared.of(history).promises.max_latency
     if bound is None:
         return waived("the target promises no latency")
-    if not (delays := _delays(history, bound)):
+    if not (delays := judged(history)):
         return skipped("no live delivery in a quiet window")
-    judged = [(too_late(history, one.delay - bound, one.event.done, one.until), one) for one in delays]
-    worst = max(outcome for outcome, _ in judged)
-    late = [str(one) for outcome, one in judged if outcome is worst]
-    came = [one.delay for one in delays if one.came]
+    worst = max(outcome for outcome, _ in delays)
+    late = [str(one) for outcome, one in delays if outcome is worst]
+    came = [one.delay for _, one in delays if one.came]
     figures = {"p50": percentile(came, 50), "p99": percentile(came, 99), "worst": max(came, default=0.0)}
     expected, actual = f"at most {bound:g} s", f"p99 {figures['p99']:.3f} s, worst {figures['worst']:.3f} s"
     match worst:
@@ -50,10 +49,21 @@ def live(history: History) -> Finding:
             return passed(expected, actual, (), samples=len(delays), **figures)
 
 
-def _delays(history: History, bound: float) -> list[_Delay]:
+def judged(history: History) -> list[tuple[Outcome, Delay]]:
+    """Each live delivery in a quiet window, with FAIL where it is stale; none where no latency is promised."""
+    return history.memo("lag.judged", _judged)
+
+
+def _judged(history: History) -> list[tuple[Outcome, Delay]]:
+    bound = declared.of(history).promises.max_latency
+    delays = [] if bound is None else _delays(history, bound)
+    return [(too_late(history, one.delay - (bound or 0.0), one.event.done, one.until), one) for one in delays]
+
+
+def _delays(history: History, bound: float) -> list[Delay]:
     """All events committed while a stream was open, dispatched on it or overdue, in quiet windows."""
     published = ledger.of(history).published
-    found: list[_Delay] = []
+    found: list[Delay] = []
     for one in attempts.streams(history):
         came = _dispatched(history, one)
         open_from = one.t_open or 0.0
@@ -69,15 +79,15 @@ def _delays(history: History, bound: float) -> list[_Delay]:
 
 def _delay(
     history: History, sub: str, event: Publication, came: dict[tuple[str, str, int], float], until: float, bound: float
-) -> list[_Delay]:
+) -> list[Delay]:
     t = came.get((event.epoch, event.channel, event.seq))
     end = until if t is None else t
     if not quiet(history, event.t, min(end, event.done + bound)):
         return []
     if t is None:
         overdue = end - event.done > bound and not _elsewhere(history, sub, event)
-        return [_Delay(sub, event, end - event.done, end, False)] if overdue else []
-    return [_Delay(sub, event, max(0.0, t - event.done), t, True)]
+        return [Delay(sub, event, end - event.done, end, False)] if overdue else []
+    return [Delay(sub, event, max(0.0, t - event.done), t, True)]
 
 
 def _dispatched(history: History, one: attempts.Attempt) -> dict[tuple[str, str, int], float]:

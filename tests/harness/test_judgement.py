@@ -84,3 +84,34 @@ def test_a_check_that_failed_all_the_same_is_not_forgotten(monkeypatch):
     monkeypatch.setattr(judgement, "series", stumble)
     run = judgement.result_of(kept)
     assert (run.outcome, run.reason) == (Outcome.FAIL, "its records do not make sense: KeyError: 'sub'")
+
+
+@pytest.mark.parametrize(
+    "plot, defect, column",
+    [
+        ("isolation", "leaks-to-other-user", "cross_user"), ("steady", "buffers-2s", "stale"),
+        ("drop_fin", "replays-twice", "duplicated"),
+    ],
+)  # fmt: skip
+def test_the_accounts_count_what_the_checks_say(plot, defect, column):
+    run = judgement.result_of(simulate.play(plot, random.Random(3), defects=(defect,)))
+    names = {"cross_user": "security.own_events", "stale": "lag.live", "duplicated": "delivery.nothing_twice"}
+    [verdict] = [one for one in run.verdicts if one.check == names[column]]
+    assert verdict.outcome is Outcome.FAIL
+    assert sum(getattr(one, column) for one in run.accounts) == int(verdict.actual.split()[0]) > 0
+    assert all(one.entitled == one.delivered + one.announced + one.lost + one.unseen for one in run.accounts)
+
+
+def test_what_came_on_foreign_channels_is_one_row():
+    run = judgement.result_of(simulate.play("isolation", random.Random(3), defects=("leaks-to-other-user",)))
+    foreign = [one for one in run.accounts if one.cross_user]
+    assert foreign
+    assert len(foreign) == len({one.subscriber for one in foreign})
+    assert all((one.channel, one.entitled, one.delivered) == (judgement.OTHERS, 0, 0) for one in foreign)
+
+
+def test_a_summary_is_plotted_like_the_events_that_it_stands_for():
+    about = {"sub": "s", "attempt": 0, "channel": "all", "epoch": "e", "id": "e-9", "since": 1.0, "slowest": 0.1}
+    rows = [Record(1.5, "sub.run", {**about, "first": 1, "last": 9}), Record(2.5, "lag", {"worst": 0.1})]
+    told = judgement.series(History((Record(0.0, "history", {}), *rows), {}))
+    assert told["deliveries per second"] == [(0.0, 0.0), (1.0, 9.0), (2.0, 0.0)]

@@ -220,7 +220,14 @@ def test_a_name_used_again_is_another_event():
 def test_anomalies_of_one_kind_are_bounded(monkeypatch):
     monkeypatch.setattr(ledger, "KEPT", 3)
     history = planted.history([START, opened(1), pub(2, 1), *(got(3 + n, 1) for n in range(6))])
-    assert (len(ledger.of(history).anomalies), ledger.of(history).uncounted) == (3, 2)
+    assert (len(ledger.of(history).anomalies), ledger.of(history).untold) == (3, {("s", "all", "duplicated"): 2})
+    assert (ledger.count(history, "duplicated"), ledger.count(history, "torn")) == (5, 0)
+
+
+def test_what_a_summary_only_counts_is_counted_and_was_delivered():
+    told = {"sub": "s", "channel": "user:v", "fate": "cross-user", "count": 7}
+    history = planted.history([START, opened(1), pub(2, 1), got(3, 1), (4, "untold", told), (5, "untold", told)])
+    assert (ledger.count(history, "cross-user"), ledger.of(history).deliveries) == (14, 15)
 
 
 def test_an_anomaly_tells_who_what_and_when():
@@ -238,7 +245,7 @@ def test_accounts_add_up_whatever_happens(plot, defects):
 
 def test_a_summary_that_repeats_what_came_before_is_taken_event_by_event():
     run = {"sub": "s", "attempt": 0, "channel": "all", "epoch": "e", "first": 1, "last": 3, "id": "e-3", "since": 4.0,
-           "gap": 0.1, "slowest": 0.1}  # fmt: skip
+           "slowest": 0.1}  # fmt: skip
     account, fates = settle(opened(1), *(pub(1 + n / 10, n) for n in (1, 2, 3)), got(3, 1), (5, "sub.run", run))
     assert account.delivered == 3
     assert fates == [("duplicated", 1)]

@@ -1,11 +1,13 @@
 """Delivery: what is judged when, beyond the table of planted histories."""
 
 import importlib.util
+from dataclasses import replace
 from pathlib import Path
 from random import Random
 
-from harness import checks, simulate
+from harness import checks, ledger, simulate
 from harness.check import REGISTRY, Outcome, judge
+from harness.history import History, Record
 
 SPEC = importlib.util.spec_from_file_location("planted", Path(__file__).parent.parent / "planted.py")
 planted = importlib.util.module_from_spec(SPEC)
@@ -35,3 +37,28 @@ def test_evidence_is_measured():
     assert found.measured["entitled"] == found.measured["delivered"] > 0
     assert found.measured["reconnects"] >= 2
     assert 0 < found.measured["upper_rate"] < 1
+
+
+def test_users_are_those_who_had_a_stream():
+    history = simulate.play("drop_fin", Random(1))
+    turned_away = [
+        Record(history.end - 0.1, "sub.start", {"sub": f"x{n}", "user": f"x{n}", "options": {}}, "run")
+        for n in range(50)
+    ]
+    first, *rest = [*history.records, *turned_away]
+    more = History((first, *sorted(rest, key=lambda one: one.t)), history.header)
+    names = [REGISTRY[name] for name in ("delivery.nothing_lost", "delivery.nothing_twice")]
+    for before, after in zip(judge(history, names), judge(more, names), strict=True):
+        assert after.measured["users"] == before.measured["users"] > 0
+
+
+def test_every_anomaly_is_counted_however_many_are_told(monkeypatch):
+    monkeypatch.setattr(ledger, "KEPT", 5)
+    history = simulate.play("isolation", Random(3))
+    got = next(one for one in history.records if one.kind == "sub.event" and one.get("channel") == "all")
+    again = [replace(got, t=got.t + n / 10_000) for n in range(1, 31)]
+    first, *rest = [*history.records, *again]
+    [found] = judge(
+        History((first, *sorted(rest, key=lambda one: one.t)), history.header), [REGISTRY["delivery.nothing_twice"]]
+    )
+    assert (found.outcome, found.actual, len(found.evidence)) == (Outcome.FAIL, "30 duplicated", 5)
