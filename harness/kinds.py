@@ -38,7 +38,7 @@ KINDS: Final[Mapping[str, tuple[str, ...]]] = {
     "sub.response": ("sub", "attempt", "status", "headers"),
     "sub.open": ("sub", "attempt"),
     "sub.event": ("sub", "attempt", "id", "type"),
-    "sub.run": ("sub", "attempt", "channel", "epoch", "first", "last", "id", "since", "gap", "slowest"),
+    "sub.run": ("sub", "attempt", "channel", "epoch", "first", "last", "id", "since", "slowest"),
     "sub.comment": ("sub", "attempt"),
     "sub.retry": ("sub", "attempt", "retry_ms"),
     "sub.id": ("sub", "attempt", "id"),
@@ -50,6 +50,7 @@ KINDS: Final[Mapping[str, tuple[str, ...]]] = {
     "sub.poll": ("sub", "status", "events"),
     "sub.close": ("sub",),
     "sub.closed": ("sub", "reason"),
+    "untold": ("sub", "channel", "fate", "count"),
     # what the run did
     "step": ("step", "state"),
     "probe": ("name", "status", "headers"),
@@ -61,7 +62,7 @@ KINDS: Final[Mapping[str, tuple[str, ...]]] = {
     "trouble": ("reason",),
 }
 
-_NUMBERS: Final = ("mono", "wall", "wall_error", "worst", "since", "gap", "slowest")
+_NUMBERS: Final = ("mono", "wall", "wall_error", "worst", "since", "slowest")
 _LARGEST: Final = 1e12
 _HEADER: Final[Mapping[str, type | tuple[type, ...]]] = {
     "role": str, "boot": str, "seed": int, "scenario": str, "checks": list, "target": Mapping, "client": Mapping,

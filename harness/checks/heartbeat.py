@@ -38,11 +38,9 @@ def _silences(history: History, one: Attempt) -> Iterator[_Silence]:
     gone = attempts.lives(history)[one.sub].gone
     until = min(t for t in (one.told_end, gone, history.end) if t is not None)
     reached = one.t_open or one.t_request
-    for start, end, gap in sorted((float(r.get("since", r.t)), r.t, float(r.get("gap") or 0.0)) for r in one.seen):
+    for start, end in sorted((float(record.get("since", record.t)), record.t) for record in one.seen):
         if start > reached:
             yield _Silence(one.sub, one.number, reached, start)
-        if gap:
-            yield _Silence(one.sub, one.number, end - gap, end)
         reached = max(reached, end)
     if until > reached:
         yield _Silence(one.sub, one.number, reached, until)
@@ -50,7 +48,7 @@ def _silences(history: History, one: Attempt) -> Iterator[_Silence]:
 
 def _beats(one: Attempt) -> int:
     """How many comments came on a stream."""
-    return sum(1 if r.kind == "sub.comment" else int(r.get("comments") or 0) for r in one.seen)
+    return sum(record.kind == "sub.comment" for record in one.seen)
 
 
 def _hears(history: History) -> bool:

@@ -1,6 +1,7 @@
 """The data of every event is valid against the schema of its type."""
 
 import json
+from collections.abc import Mapping
 from typing import Any
 
 from jsonschema.exceptions import ValidationError
@@ -18,19 +19,32 @@ def valid(history: History) -> Finding:
     schemas = declared.of(history).promises.schemas
     if not schemas:
         return waived("the target promises no schemas")
-    validators = {name: validator_for(schema)(schema) for name, schema in schemas.items()}
-    judged, wrong = 0, []
+    known, runs = Schemas(schemas), history.of("sub.run")
+    # A summary was judged, event by event, by the engine that wrote it.
+    untold = sum(int(one.get("invalid") or 0) for one in runs)
+    judged, wrong = untold + sum(int(one.get("valid") or 0) for one in runs), []
     for record in history.of("sub.event"):
-        if record["type"] in validators and _whole(record):
-            judged += 1
-            reason = _reason(validators[record["type"]], record)
-            wrong += [f"{record['sub']}: {record['type']} {record['id']!r}: {reason}"] if reason else []
+        reason = known.breach(record)
+        judged += reason is not None
+        wrong += [f"{record['sub']}: {record['type']} {record['id']!r}: {reason}"] if reason else []
     if not judged:
         return skipped("no event of a type with a schema was dispatched")
     expected = "each event is valid against its schema"
-    if wrong:
-        return failed(expected, f"{len(wrong)} of {judged} are not", wrong, deliveries=judged)
-    return passed(expected, f"{judged} events of {len(validators)} types", (), deliveries=judged)
+    if wrong or untold:
+        return failed(expected, f"{len(wrong) + untold} of {judged} are not", wrong, deliveries=judged)
+    return passed(expected, f"{judged} events of {len(schemas)} types", (), deliveries=judged)
+
+
+class Schemas:
+    """JSON Schemas by type of event, ready to judge."""
+
+    def __init__(self, schemas: Mapping[str, Any]) -> None:
+        self._validators = {name: validator_for(schema)(schema) for name, schema in schemas.items()}
+
+    def breach(self, record: Record) -> str | None:
+        """What is wrong with an event's data; "" if nothing is, None if it is not judged: another type, or a piece."""
+        validator = self._validators.get(record["type"])
+        return None if validator is None or not _whole(record) else _reason(validator, record)
 
 
 def _whole(record: Record) -> bool:

@@ -241,6 +241,5 @@ def _histogram(told: Mapping[str, Any]) -> Histogram:
 
 
 def _plain(promises: Mapping[str, Any]) -> dict[str, Any]:
-    """Promises as a message carries them; schemas are for the checks, which read the header."""
-    return {name: list(value) if isinstance(value, tuple) else value
-            for name, value in promises.items() if name != "schemas"}  # fmt: skip
+    """Promises as a message carries them."""
+    return {name: list(value) if isinstance(value, tuple) else value for name, value in promises.items()}

@@ -7,7 +7,7 @@ from harness.kinds import KINDS, LARGEST_SUMMARY, LONGEST_RUN, fault
 HEAD = {"schema": 1, "role": "run", "host": "h", "boot": "b", "pid": 1, "mono": 0.0, "wall": 1e9}
 RUN = {
     "sub": "a", "attempt": 0, "channel": "all", "epoch": "e", "first": 1, "last": 5, "id": "1", "since": 1.0,
-    "gap": 0.0, "slowest": 0.0,
+    "slowest": 0.0,
 }  # fmt: skip
 
 

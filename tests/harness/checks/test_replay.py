@@ -2,6 +2,9 @@
 
 import importlib.util
 from pathlib import Path
+from time import perf_counter
+
+import pytest
 
 from harness import checks
 from harness.check import REGISTRY, Outcome, judge
@@ -66,3 +69,18 @@ def test_a_resume_that_brought_nothing_was_not_reset():
     assert verdict("replay.no_needless_reset", *before, *resumed, comment, **promised) is Outcome.PASS
     late = [published(2.5, 2), published(2.6, 3)]
     assert verdict("replay.reset_when_too_old", *before, *late, *resumed, comment, **promised) is Outcome.SKIP
+
+
+def test_an_event_with_the_id_of_any_earlier_one_moves_nothing():
+    control = {"id": "e-1", "type": "heartbeat", "data": ""}
+    seen = [sub(1, "open", attempt=0), event(2, "e-1", "a"), event(3, "e-2", "b")]
+    assert verdict("heartbeat.no_id", *seen, sub(4, "event", attempt=0, **control)) is Outcome.PASS
+    assert verdict("heartbeat.no_id", *seen, sub(4, "event", attempt=0, **{**control, "id": "h"})) is Outcome.FAIL
+
+
+@pytest.mark.slow
+def test_a_long_life_is_judged_in_a_time_that_grows_no_faster_than_it():
+    events = [event(2 + n / 1000, f"e-{n}", f"{n:x}", at=0.0) for n in range(30_000)]
+    started = perf_counter()
+    assert verdict("replay.no_id_on_control", sub(1, "open", attempt=0), *events) is Outcome.SKIP
+    assert perf_counter() - started < 10.0  # with a set copied for each event it takes several times as long
