@@ -189,16 +189,34 @@ def result_of(job: Job, complaint: str, out: Path) -> RunResult:
 
 
 def saved(run: Path) -> tuple[RunResult, ...]:
-    """Judge what is saved: a history.jsonl, the folder of one run, or the folder of several. Raises HarnessError."""
+    """Judge what is saved: a history.jsonl, the folder of one run, or every run below a folder.
+
+    Among several a run is UNKNOWN that left no history or a broken one. Raises HarnessError if that is all there is.
+    """
     if run.is_file():
         return (judged(run),)
     if not run.is_dir():
         raise HarnessError(f"there is no run {run}; give the folder of a run or its history.jsonl")
-    single = run / "history.jsonl"
-    paths = [single] if single.exists() else sorted(run.glob("*/history.jsonl"))
-    if not paths:
+    if (single := run / "history.jsonl").exists():
+        return (replace(judged(single), history=single.name),)
+    # Where a process ended before it had merged what it recorded there are only parts.
+    folders = sorted({one.parent for name in ("history.jsonl", "parts") for one in run.rglob(name)})
+    if not folders:
         raise HarnessError(f"folder {run} holds no history.jsonl; give the folder of a run")
-    return tuple(replace(judged(path), history=_seen_from(run, path)) for path in paths)
+    return tuple(_saved_in(folder, run) for folder in folders)
+
+
+def _saved_in(folder: Path, out: Path) -> RunResult:
+    path = folder / "history.jsonl"
+    complaint = f"its process left no history, only {_seen_from(out, folder / 'parts')}"
+    if path.exists():
+        try:
+            return replace(judged(path), history=_seen_from(out, path))
+        except HarnessError as exc:
+            complaint = str(exc)
+    return RunResult(
+        scenario=folder.resolve().name, target="?", client="?", outcome=Outcome.UNKNOWN, history="", reason=complaint
+    )
 
 
 def _seen_from(folder: Path, path: Path) -> str:

@@ -130,15 +130,15 @@ def read(path: Path) -> list[Record]:
     for number, line in enumerate(lines, 1):
         if not line:
             continue
-        if (found := _parsed(line)) is not None:
-            _know(found, path)
-        elif number == len(lines):
+        found = _parsed(line)
+        if found is None and number == len(lines):
             break
-        if not records and (found is None or found.kind != "history"):
+        if found is None:
+            raise HarnessError(f"{path} line {number} is no record; give a history.jsonl of a run")
+        if not records and found.kind != "history":
             break
-        start = records[0].t if records else None
-        wrong = "is no record" if found is None else fault(found.t, found.kind, found.data, start)
-        if found is None or wrong:
+        _know(found, path)
+        if wrong := fault(found.t, found.kind, found.data, records[0].t if records else None):
             raise HarnessError(f"{path} line {number} {wrong}; give a history.jsonl of a run")
         records.append(found)
     if not records:

@@ -2,10 +2,11 @@ import os
 import signal
 from dataclasses import replace
 from pathlib import Path
+from random import Random
 
 import pytest
 
-from harness import batch
+from harness import batch, history, simulate
 from harness.check import REGISTRY, Outcome
 from harness.clients import httpx_sse
 from harness.config import load_config
@@ -218,6 +219,30 @@ def test_what_is_saved(tmp_path, fake_runs):
     ]
     assert [run.history for run in batch.saved(out / "one")] == ["history.jsonl"]
     assert [run.scenario for run in batch.saved(out / "one" / "history.jsonl")] == ["one"]
+
+
+def test_every_run_below_a_folder_is_judged(tmp_path):
+    def keep(folder, *, defects=()):
+        folder.mkdir(parents=True)
+        history.save(simulate.play("drop_fin", Random(3), defects=defects), folder / "history.jsonl")
+
+    keep(tmp_path / "good")
+    keep(tmp_path / "load" / "load_steady", defects=("ignores-last-event-id",))
+    (tmp_path / "ended" / "parts").mkdir(parents=True)
+    (tmp_path / "broken").mkdir()
+    (tmp_path / "broken" / "history.jsonl").write_text("{}\n{}\n")
+    found = {run.scenario: run for run in batch.saved(tmp_path)}
+    assert {name: run.outcome.name for name, run in found.items()} == {
+        "broken": "UNKNOWN", "drop_fin": "FAIL", "ended": "UNKNOWN",
+    }  # fmt: skip
+    assert [run.history for run in batch.saved(tmp_path)] == [
+        "", "", "good/history.jsonl", "load/load_steady/history.jsonl",
+    ]  # fmt: skip
+    assert found["ended"].reason == "its process left no history, only ended/parts"
+    assert "line 1 is no record; give a history.jsonl" in found["broken"].reason
+    assert [run.outcome.name for run in batch.saved(tmp_path / "ended")] == ["UNKNOWN"]
+    with pytest.raises(HarnessError, match="is no record"):
+        batch.saved(tmp_path / "broken")
 
 
 def test_nothing_saved_is_one_sentence(tmp_path):
