@@ -19,6 +19,7 @@ import click
 from harness.check import Outcome
 from harness.config import Config, load_config
 from harness.errors import HarnessError
+from harness.plaintext import plain
 
 WRONG_USAGE: Final = 2
 UNKNOWN: Final = 3
@@ -52,7 +53,7 @@ def run_command(argv: Sequence[str] | None = None) -> int:
         exc.show()
         return WRONG_USAGE
     except HarnessError as exc:
-        click.echo(f"sse-harness: {exc}", err=True)
+        click.echo(f"sse-harness: {plain(exc)}", err=True)
         return WRONG_USAGE
     except (KeyboardInterrupt, click.Abort):
         click.echo("sse-harness: interrupted", err=True)
@@ -151,7 +152,7 @@ def signoff(
     _say_loop()
     results = signing.signed_off(order)
     report = _written(results, config, order.out)
-    click.echo("\n".join(signing.lines(results)))
+    click.echo("\n".join(map(plain, signing.lines(results))))
     click.echo(f"report: {report}")
     click.echo(results.headline)
     return exit_code(results.outcome)
@@ -329,7 +330,7 @@ def _finished(results: Any, config: Config, folder: Path | None, *, interrupted:
     if interrupted:
         click.echo("  interrupted: what follows is what was known by then")
     for one in results.runs:
-        click.echo("\n".join(_told(one)))
+        click.echo("\n".join(map(plain, _told(one))))
     if report is not None:
         click.echo(f"report: {report}")
     return UNKNOWN if interrupted else exit_code(results.outcome)

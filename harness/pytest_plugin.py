@@ -21,6 +21,7 @@ import pytest
 from harness.check import Outcome, Verdict
 from harness.errors import HarnessError
 from harness.live.choice import ROOT, Choice, Chosen, choice_of, is_ours, load_checks, plan_of
+from harness.plaintext import plain
 
 if TYPE_CHECKING:
     from harness.live.handles import SseClient, SseHistory, SseProxy, SseServer
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from harness.results import RunResult
 
 NOT_NAMED: Final = "sse-not-named"
+LONGEST_TEXT: Final = 20_000  # of what a test that failed says
 
 
 CHOICE: Final = pytest.StashKey[Choice]()
@@ -174,7 +176,7 @@ class CheckItem(pytest.Item):
             lines = [f"UNKNOWN {self.name}: {reason}"]
         else:
             lines = [told(verdict)]
-        return "\n".join([*lines, *([f"history: {run.history}"] if run.history else [])])
+        return plain("\n".join([*lines, *([f"history: {run.history}"] if run.history else [])]), LONGEST_TEXT)
 
 
 def _not_named(chosen: Chosen, run: "RunResult") -> Iterator[str]:
@@ -245,7 +247,7 @@ class NotNamed:
         if self.told:
             terminalreporter.section("sse-scenarios: beside the checks that they name", red=True)
             for line in self.told:
-                terminalreporter.line(line)
+                terminalreporter.line(plain(line))
 
 
 @pytest.hookimpl(wrapper=True)

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, fields
 from typing import Any, Final, Literal
 
 from harness.check import Outcome, Verdict, worst
+from harness.plaintext import redacted
 
 SCHEMA: Final = 1
 FAULT: Final = "fault: "
@@ -215,28 +216,30 @@ def to_json(results: Results) -> dict[str, Any]:
         "client_policy": results.client_policy,
         "started": results.started,
         "seconds": results.seconds,
-        "environment": dict(results.environment),
-        "runs": [_plain(run) for run in results.runs],
+        "environment": results.environment,
+        "runs": results.runs,
     }
     if results.signoff:
-        plain["signoff"] = _plain(results.signoff)
+        plain["signoff"] = results.signoff
     if results.selftest:
-        plain["selftest"] = _plain(results.selftest)
-    return plain
+        plain["selftest"] = results.selftest
+    return {name: _plain(one) for name, one in plain.items()}
 
 
 def _plain(value: Any) -> Any:
-    """Dataclasses, mappings and tuples as JSON has them."""
+    """Dataclasses, mappings and tuples as JSON has them; no token in any text."""
     match value:
         case Outcome() | Decision():
             return label(value)
         case float() if not math.isfinite(value):
             return None
         case Mapping():
-            return {str(name): _plain(one) for name, one in value.items()}
+            return {redacted(str(name)): _plain(one) for name, one in value.items()}
         case tuple() | list():
             return [_plain(one) for one in value]
-        case str() | bool() | int() | float() | None:
+        case str():
+            return redacted(value)
+        case bool() | int() | float() | None:
             return value
         case _:
             return {one.name: _plain(getattr(value, one.name)) for one in fields(value)}

@@ -8,6 +8,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
+from harness.plaintext import redacted
 from reports._view import Window
 
 if TYPE_CHECKING:
@@ -64,7 +65,7 @@ def _panel(panel: "Axes", name: str, points: Sequence[tuple[float, float]], faul
 
 
 def _ascii(text: str) -> str:
-    return "".join(one if one.isascii() and one.isprintable() else "?" for one in text[:80])
+    return "".join(one if one.isascii() and one.isprintable() else "?" for one in redacted(text)[:80])
 
 
 def _inline(svg: str, place: int, names: Sequence[str]) -> str:

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from typing import Final
 
 from harness.check import Outcome, Verdict
+from harness.plaintext import redacted
 from harness.requirements import CATALOGUE
 from harness.results import FAULT, Account, Criterion, Decision, Results, RunResult, label
 
@@ -94,7 +95,10 @@ def not_exercised(verdicts: Iterable[Verdict]) -> list[Verdict]:
 
 
 def anchor(place: int, run: RunResult) -> str:
-    return f"run-{place}-" + "".join(one if one.isascii() and one.isalnum() else "-" for one in run.scenario)[:60]
+    return (
+        f"run-{place}-"
+        + "".join(one if one.isascii() and one.isalnum() else "-" for one in redacted(run.scenario))[:60]
+    )
 
 
 def total(run: RunResult) -> Account:

@@ -6,9 +6,9 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
+from harness.plaintext import plain
 from harness.results import Results, RunResult, label
 from reports import _svg, _view
-from reports._text import plain
 
 
 def write(results: Results, out: Path) -> Path:

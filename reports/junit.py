@@ -4,8 +4,8 @@ from pathlib import Path
 from xml.etree import ElementTree as ET
 
 from harness.check import Outcome, Verdict
+from harness.plaintext import plain
 from harness.results import Decision, Results, RunResult, SignOff
-from reports._text import plain
 from reports._view import evidence, moment
 
 

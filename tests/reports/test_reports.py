@@ -1,5 +1,6 @@
 import subprocess
 import sys
+from dataclasses import replace
 
 import pytest
 
@@ -49,3 +50,18 @@ def test_nothing_is_imported_that_is_not_needed():
     code = "import reports, sys; print(sorted({'jinja2', 'matplotlib', 'reports.html'} & sys.modules.keys()))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_no_format_shows_a_token_or_makes_a_link_of_what_a_peer_said(hostile, tmp_path):
+    secret, named = "s3cr3tt0k3n", "http://evil.example/?access_token=s3cr3tt0k3n"
+    bad = replace(hostile.runs[0].verdicts[0], check=named, actual=named, evidence=(named,), measured={named: 1.0})
+    run = replace(
+        hostile.runs[0], scenario=named, client=named, target=named, reason=named, verdicts=(bad,), history=named,
+        figures={named: 1.0}, series={named: [(0.0, 1.0)], f"fault: {named}": [(0.0, 1.0)]},
+    )  # fmt: skip
+    short = replace(run, scenario=f"access_token={secret}", series={f"access_token={secret}": [(0.0, 1.0)]})
+    told = replace(hostile, runs=(run, short), target=named, environment={named: named})
+    for path in reports.write_all(told, tmp_path):
+        text = path.read_text("utf-8")
+        assert secret not in text, path.name
+        assert path.suffix != ".md" or "http://" not in text
