@@ -5,29 +5,35 @@ the set of sequence numbers dispatched, as ranges; and a list of announcements, 
 on and up to which moment the server owned up to missing events.  Nothing is decided before `accounts` is asked for:
 
     entitled    published after the first open (the last one before its first event), up to the sentinel, or, for a
-                subscriber that had gone before the drain, up to the last event of the channel that it dispatched
+                subscriber that was closed before the drain, up to the last event of the channel that it dispatched;
+                and on a stream that ended before the subscriber had got anything, what had to come on it (`owed`)
     missing     entitled and never dispatched; announced if an announcement covers it, lost if something later of its
                 channel was dispatched, else unseen
 
 A refusal of a resume is an announcement only if no later attempt with the same id was accepted: that one has to
-bring what the refused one did not.
+bring what the refused one did not.  A subscriber that gives up stays entitled: what a last refusal keeps from it is
+announced, the rest is unseen.  Of a client that tells no attempts nobody knows why it gave up, so it counts as closed.
 """
 
 import json
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from math import inf
 from typing import Final, Literal
 
+from harness.check import Outcome
 from harness.history import History, Record
 from harness.published import SENTINEL, Publication, Publications, Ranges
 from harness.target import Promises
 from harness.testevent import ALL, channel_of
+from harness.timing import quiet, too_late
 
 Fate = Literal["lost", "unseen", "announced", "duplicated", "reordered", "phantom", "torn", "cross-user"]
 DROPPED: Final = "dropped"
 KEPT: Final = 1000
+PROMPT: Final = 0.25  # seconds that an event may take unseen, where no latency is promised
 _SEQ_WINDOW: Final = 64
 
 
@@ -93,7 +99,12 @@ class _Sub:
     gone: float | None = None
     connections: int = 0
     header: str | None = None
+    status: int | None = None
     has_id: bool = False
+    tells: bool = False
+    open_since: float | None = None
+    heard: float = 0.0
+    barren: list[tuple[float, float]] = field(default_factory=list)
     refused: tuple[str | None, Mapping[tuple[str, str], int]] | None = None
     floor: Mapping[tuple[str, str], int] = field(default_factory=dict)
     tracks: dict[tuple[str, str], _Track] = field(default_factory=dict)
@@ -104,10 +115,18 @@ class _Sub:
         return {name: track.all.top for name, track in self.tracks.items()}
 
 
-class Ledger:
-    """Folds records into fates and accounts; `feed` each record in the order of time, then ask."""
+Owed = Callable[[Publication, float], Fate | None]
 
-    def __init__(self, promises: Promises | None = None, *, clock_error: float = 0.0) -> None:
+
+class Ledger:
+    """Folds records into fates and accounts; `feed` each record in the order of time, then ask.
+
+    `owed` says what became of an event if its stream ended at a moment and had brought nothing by then.
+    """
+
+    def __init__(
+        self, promises: Promises | None = None, *, clock_error: float = 0.0, owed: Owed = lambda _, __: None
+    ) -> None:
         self.published = Publications()
         self.anomalies: list[Anomaly] = []  # those that are known when the event comes
         # By subscriber, channel and fate: anomalies beyond the first thousand of their fate.
@@ -115,6 +134,7 @@ class Ledger:
         self.deliveries = 0
         self._reset = (promises or Promises()).reset_event
         self._clock_error = clock_error
+        self._owed = owed
         self._subs: dict[str, _Sub] = {}
         self._drain: float = inf
         self._counts: Counter[str] = Counter()
@@ -145,21 +165,48 @@ class Ledger:
             case "sub.start":
                 sub.user = str(record["user"])
             case "sub.attempt":
-                sub.header = record["last_event_id"]
-            case "sub.response" if 400 <= int(record["status"]) < 500 or int(record["status"]) == 204:
-                if sub.first_open is not None and (sub.header is not None or not sub.has_id):
-                    sub.refused = (sub.header, sub.tops())
+                sub.header, sub.status, sub.tells = record["last_event_id"], None, True
+            case "sub.response":
+                self._answered(sub, int(record["status"]))
             case "sub.poll" if record["status"] == 200:
                 sub.refused = None  # polling goes on where the refused stream would have
             case "sub.open":
                 self._opened(sub, record.t)
+            case "sub.end" | "sub.error" | "sub.wait":
+                self._over(sub, record.t)
             case "sub.close" | "sub.closed":
-                sub.gone = record.t if sub.gone is None else sub.gone
+                self._over(sub, record.t)
+                self._gone(sub, record)
             case _:
-                pass
+                sub.heard = record.t
 
     @staticmethod
-    def _opened(sub: _Sub, t: float) -> None:
+    def _answered(sub: _Sub, status: int) -> None:
+        sub.status = status
+        resumes = sub.first_open is not None and (sub.header is not None or not sub.has_id)
+        if resumes and (400 <= status < 500 or status == 204):
+            sub.refused = (sub.header, sub.tops())
+
+    @staticmethod
+    def _gone(sub: _Sub, record: Record) -> None:
+        """It was closed, or has given up, perhaps because of a refusal."""
+        if sub.gone is not None:
+            return
+        if record.kind == "sub.close" or not sub.tells:
+            sub.gone = record.t
+        elif sub.status not in (None, 200):
+            sub.announcements.append(Announcement(inf, sub.tops()))
+
+    @staticmethod
+    def _over(sub: _Sub, t: float) -> None:
+        if sub.open_since is not None and not sub.tracks:
+            sub.barren.append((sub.open_since, t))
+        sub.open_since = None
+
+    @classmethod
+    def _opened(cls, sub: _Sub, t: float) -> None:
+        cls._over(sub, sub.heard)  # if nobody told of the end of the stream before
+        sub.open_since = sub.heard = t
         if sub.first_open is None or not sub.tracks:
             sub.first_open = t  # nobody can resume before its first event: until then each opening is a first one
         sub.connections += 1
@@ -265,6 +312,7 @@ class Ledger:
                 if sub.first_open is not None and channel in self.published.by_channel:
                     account = Account(sub.sub, channel)
                     told += self._settle(sub, account, sub.first_open + self._clock_error)
+                    told += self._settle_barren(sub, account, sub.first_open)
                     accounts.append(account)
         return accounts, told
 
@@ -288,6 +336,21 @@ class Ledger:
             else:
                 account.unseen += 1
                 yield self._missing("unseen", sub, one)
+
+    def _settle_barren(self, sub: _Sub, account: Account, first_open: float) -> Iterator[Anomaly]:
+        """What the streams owed that ended before anything had come on any of them."""
+        closed = sub.gone is not None and sub.gone < self._drain
+        for opened, ended in sub.barren if closed else [one for one in sub.barren if one[0] < first_open]:
+            for one in self.published.slice(account.channel, opened + self._clock_error):
+                if one.done >= ended:
+                    break
+                track = sub.tracks.get((one.epoch, one.channel))
+                fate = None if track is not None and one.seq in track.all else self._owed(one, ended)
+                if fate is not None:
+                    account.entitled += 1
+                    account.lost += fate == "lost"
+                    account.unseen += fate == "unseen"
+                    yield self._missing(fate, sub, one)
 
     def _due_until(self, sub: _Sub, due: list[Publication], dispatched: int) -> float:
         """The position of the last event that this subscriber can demand."""
@@ -348,10 +411,21 @@ def count(history: History, fate: Fate) -> int:
 
 
 def _of(history: History) -> Ledger:
-    ledger = Ledger(Promises.of(history.header), clock_error=history.clock_error)
+    promises = Promises.of(history.header)
+    owed = partial(_owed, history, promises.max_latency)
+    ledger = Ledger(promises, clock_error=history.clock_error, owed=owed)
     for record in history:
         ledger.feed(record)
     return ledger
+
+
+def _owed(history: History, promised: float | None, one: Publication, ended: float) -> Fate | None:
+    """What became of an event that had not come when its stream ended; None if it need not have come by then."""
+    within = PROMPT if promised is None else promised
+    late = too_late(history, ended - one.done - within, one.done, ended)
+    if late is Outcome.PASS or not quiet(history, one.t, min(ended, one.done + within)):
+        return None
+    return "lost" if late is Outcome.FAIL and promised is not None else "unseen"
 
 
 def _settled(history: History) -> tuple[list[Account], list[Anomaly]]:

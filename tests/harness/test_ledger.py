@@ -124,6 +124,80 @@ def test_another_type_of_reset_is_what_the_target_promises():
     assert account.announced == 1
 
 
+def ended(t, number=0):
+    return (t, "sub.end", {"sub": "s", "attempt": number, "reason": "end of stream"})
+
+
+def gave_up(t):
+    return (t, "sub.closed", {"sub": "s", "reason": "gave up"})
+
+
+def lags(until):
+    return [(float(n), "lag", {"worst": 0.001}) for n in range(until + 1)]
+
+
+@pytest.mark.parametrize("status", [403, 404, 503, 204])
+def test_what_a_last_refusal_keeps_from_a_client_that_gives_up_is_announced(status):
+    account, fates = settle(
+        opened(1), pub(2, 1), got(3, 1), attempt(5, 1), refused(6, 1, status), gave_up(6.1), pub(7, 2), DRAIN,
+        sentinel(91, 3),
+    )  # fmt: skip
+    assert (account.entitled, account.announced, fates) == (3, 2, [("announced", 2), ("announced", 3)])
+
+
+def test_a_client_that_gives_up_for_no_reason_misses_what_follows():
+    account, _ = settle(attempt(0.5, 0), opened(1), pub(2, 1), got(3, 1), gave_up(4), pub(7, 2), DRAIN, sentinel(91, 3))
+    assert (account.entitled, account.unseen) == (3, 2)
+
+
+def test_of_a_client_that_tells_no_attempts_nobody_knows_why_it_gave_up():
+    account, _ = settle(opened(1), pub(2, 1), got(3, 1), gave_up(4), pub(7, 2), DRAIN, sentinel(91, 3))
+    assert (account.entitled, account.delivered) == (1, 1)
+
+
+def test_a_client_that_gives_up_after_it_was_closed_was_closed():
+    account, _ = settle(
+        attempt(0.5, 0), opened(1), pub(2, 1), got(3, 1), (4, "sub.close", {"sub": "s"}), gave_up(4.1), pub(7, 2), DRAIN
+    )
+    assert (account.entitled, account.delivered) == (1, 1)
+
+
+BARREN = [opened(1), pub(2, 1), ended(5), opened(6, 1), pub(7, 2), got(8, 2, attempt=1)]
+
+
+@pytest.mark.parametrize(
+    "more, promised, fates",
+    [
+        ([], 1.0, [("lost", 1)]),
+        ([], 2.9995, [("unseen", 1)]),  # late by no more than our own lag
+        ([], 3.0, []),
+        ([], None, [("unseen", 1)]),  # nobody promised when an event has to come
+        ([(1.5, "net.fault", {"proxy": "p", "fault": "x", "state": "on"})], 1.0, []),
+        ([got(7.5, 1, attempt=1)], 1.0, []),  # it was replayed
+    ],
+)
+def test_a_stream_that_ended_before_it_brought_anything_owed_what_had_to_come_on_it(more, promised, fates):
+    records = sorted([*BARREN, *more, *lags(9)], key=lambda one: one[0])
+    account, found = settle(*records, promises={"max_latency": promised})
+    assert found == fates
+    assert (account.lost, account.unseen) == (fates == [("lost", 1)], fates == [("unseen", 1)])
+
+
+def test_what_was_published_after_such_a_stream_or_long_after_its_last_sign_is_not_due():
+    told = sorted([*BARREN, pub(5.5, 9), *lags(9)], key=lambda one: one[0])
+    assert settle(*told, promises={"max_latency": 1.0})[1] == [("lost", 1)]
+    silent = [one for one in told if one[1] != "sub.end"]
+    assert settle(*silent, promises={"max_latency": 1.0})[1] == []
+    heard = sorted([*silent, (4, "sub.comment", {"sub": "s", "attempt": 0, "text": ""})], key=lambda one: one[0])
+    assert settle(*heard, promises={"max_latency": 1.0})[1] == [("lost", 1)]
+
+
+def test_the_only_stream_of_a_subscriber_that_was_closed_owed_it_too():
+    account, fates = settle(opened(1), *lags(6), pub(2, 1), (5, "sub.close", {"sub": "s"}), DRAIN,
+                            promises={"max_latency": 1.0})  # fmt: skip
+    assert (account.entitled, fates) == (1, [("lost", 1)])
+
+
 @pytest.mark.parametrize("status", [401, 429, 404, 204])
 def test_a_refused_resume_announces_what_it_would_have_brought(status):
     account, _ = settle(
