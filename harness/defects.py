@@ -47,8 +47,10 @@ DEFECTS: Final[tuple[Defect, ...]] = (
     Defect("no-heartbeat", "steady", ("heartbeat.cadence",), ("heartbeat.deadline", "reconnection.no_hammering")),
     Defect("heartbeat-with-id", "steady", ("replay.no_id_on_control",), ("heartbeat.no_id",)),
     Defect("limit-one-too-many", "per_user_limit", ("limits.exact",)),
-    Defect("limit-one-too-few", "per_user_limit", ("limits.exact",), ("limits.slot_freed",)),
-    Defect("never-frees-slot", "per_user_limit", ("limits.slot_freed",), ("limits.exact", "cleanup.server_slots")),
+    Defect("limit-one-too-few", "per_user_limit", ("limits.exact",), ("limits.slot_freed", LOST)),
+    Defect(
+        "never-frees-slot", "per_user_limit", ("limits.slot_freed",), ("limits.exact", "cleanup.server_slots", LOST)
+    ),
     Defect("never-frees-slot", "unmount", ("cleanup.server_slots",), ("limits.exact", "limits.slot_freed")),
     Defect("accepts-no-token", "token_required", ("security.token_required",)),
     Defect("accepts-expired-token", "token_expiry", ("security.token_expiry",)),

@@ -51,13 +51,20 @@ def nothing_lost(history: History) -> Finding:
     """Every event that a subscriber is entitled to is dispatched, or the server says that it is missing."""
     expected, sums = "entitled = delivered + announced", _sums(history)
     lost, unseen = _of(history, "lost"), _of(history, "unseen")
-    if not sums["entitled"]:
+    drained = [one for one in history.of("drain") if one["state"] == "end"]
+    missing = [str(name) for one in drained for name in one.get("missing", ())]
+    if not sums["entitled"] and not missing:
         return skipped(_NOTHING)
     account = ", ".join(f"{sums[name]:.0f} {name}" for name in ("entitled", "delivered", "announced", "lost", "unseen"))
     if lost:
         return failed(expected, account, map(str, lost), **sums)
+    if missing:
+        silent = [f"{name}: its sentinels did not come" for name in missing]
+        return unknown(expected, f"{account}; the drain missed {len(missing)}", [*silent, *map(str, unseen)], **sums)
     if unseen:
         return unknown(expected, f"{account}; the sentinel was not seen", map(str, unseen), **sums)
+    if not drained:
+        return unknown(expected, f"{account}; the run did not come to its drain", (), **sums)
     return passed(expected, account, (), **sums, upper_rate=upper_rate(0, int(sums["entitled"])))
 
 

@@ -32,6 +32,29 @@ def test_a_sentinel_that_nobody_saw_is_unknown():
     assert found.outcome is Outcome.UNKNOWN
 
 
+def without(history, drop):
+    return type(history)(tuple(one for one in history.records if not drop(one)), history.header)
+
+
+def test_a_subscriber_that_the_drain_missed_is_unknown():
+    """Though it never got in, and so was entitled to nothing."""
+    history = simulate.play("isolation", Random(4))
+    kept = without(history, lambda one: one.get("sub") == "u1-0" and one.kind != "sub.start")
+    end = [one for one in kept if one.kind == "drain"][-1]
+    missed = planted.with_data(end, timed_out=True, missing=["u1-0"])
+    told = tuple(missed if one is end else one for one in kept)
+    [found] = judge(type(history)(told, history.header), [REGISTRY["delivery.nothing_lost"]])
+    assert found.outcome is Outcome.UNKNOWN
+    assert found.evidence == ("u1-0: its sentinels did not come",)
+
+
+def test_a_run_that_did_not_come_to_its_drain_is_unknown():
+    history = without(simulate.play("steady", Random(3)), lambda one: one.kind == "drain")
+    [found] = judge(history, [REGISTRY["delivery.nothing_lost"]])
+    assert found.outcome is Outcome.UNKNOWN
+    assert "drain" in found.actual
+
+
 def test_evidence_is_measured():
     [found] = judge(simulate.play("drop_fin", Random(1)), [REGISTRY["delivery.nothing_lost"]])
     assert found.measured["entitled"] == found.measured["delivered"] > 0
