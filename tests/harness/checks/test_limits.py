@@ -91,6 +91,13 @@ def test_a_slot_is_free_again_after_the_promised_time():
     assert freed == [Outcome.SKIP, Outcome.FAIL, Outcome.PASS]
 
 
+def test_a_slot_that_is_late_by_no_more_than_our_own_lag_is_unknown():
+    gone = [*TWO[:-1], sub(2, "end", "a", attempt=0, reason="x"), sub(2, "close", "a")]
+    late = [*gone, attempt(4, "b"), sub(4.1, "response", "b", attempt=0, **REFUSED)]
+    assert verdict("limits.slot_freed", *late, *lags(9, 2.0), **PROMISE) is Outcome.UNKNOWN
+    assert verdict("limits.slot_freed", *late, **PROMISE) is Outcome.UNKNOWN
+
+
 def test_nothing_is_judged_without_a_promise():
     assert verdict("limits.exact") is verdict("limits.slot_freed") is exact(start("a")) is Outcome.SKIP
 
