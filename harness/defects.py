@@ -73,6 +73,9 @@ DEFECTS: Final[tuple[Defect, ...]] = (
     Defect("flag-not-monotone", "rollout", ("flag.monotone",)),
     Defect("flag-wrong-share", "rollout", ("flag.binomial",)),
     Defect("rest-twin-differs", "rollout", ("rest.same_bytes",)),
+    # A scenario that waits for its subscribers in vain only for a short time.
+    Defect("refuses-one-user", "wire_fault", ("admission.valid_token",), (LOST,)),
+    Defect("refuses-resumes", "drop_fin", ("admission.resume",)),
     Defect("errors-after-rollback", "rollback", ("rollback.error_rate",)),
     _client("no-polling-fallback", "rollback", ("rollback.falls_back",)),
     _client("keeps-cached-state", "rollback", ("rollback.state_cleared",), (TWICE, ORDER)),

@@ -21,6 +21,9 @@ _HOLE: Final = 0.25
 _BREAKING: Final = ("restart", "drop", "disable", "network", "streamfault", "flag", "rollout")
 _MOMENTARY: Final = ("server drop:", "server restart:")
 _BY_SERVER: Final = ("server ", "away", "step drop", "step restart", "step streamfault")
+_BY_FLAG: Final = ("step flag", "step rollout")
+_NO_ANSWER: Final = ("server drop:", "step drop")
+RECOVERY: Final = 5.0  # a server that was away or told to misbehave may answer strangely for so long afterwards
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +126,19 @@ def _mark(record: Record) -> tuple[str, bool] | None:
 def quiet(history: History, t0: float, t1: float) -> bool:
     """Whether nothing was broken on purpose in the window, nor so shortly before that its effect may last."""
     return not any(one.start <= t1 and one.end + SETTLE >= t0 for one in fault_windows(history))
+
+
+def excuses(history: History, t0: float, t1: float, *, network: bool) -> bool:
+    """Whether a refusal in this window may be the doing of a fault, or of what it left behind for RECOVERY.
+
+    Neither a drop of streams nor the network makes answers, but a network may spoil a request (`network`).
+    """
+    for one in fault_windows(history):
+        answers = one.what.startswith((*_BY_SERVER, *_BY_FLAG)) and not one.what.startswith(_NO_ANSWER)
+        near = one.start <= t1 and one.end + RECOVERY + history.clock_error >= t0
+        if near and (network or answers):
+            return True
+    return False
 
 
 def is_defect(record: Record) -> bool:

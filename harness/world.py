@@ -205,7 +205,7 @@ class World:
             "sub": sub.name,
         }
         self.note("conn.request", "server", conn=conn, user=sub.user, **told)
-        status, headers = self._admit(sub)
+        status, headers = self._admit(sub, header)
         self.note("conn.response", "server", conn=conn, status=status, headers=headers)
         if status != 200:
             self.at(self.latency(), lambda: self._refused(sub, number, status, headers))
@@ -221,11 +221,15 @@ class World:
         if sub.token_until < inf and "accepts-expired-token" not in self.defects:
             self.at(sub.token_until - self.now, lambda: self.cut(stream))
 
-    def _admit(self, sub: Sub) -> tuple[int, dict[str, str]]:
+    def _admit(self, sub: Sub, header: str) -> tuple[int, dict[str, str]]:
         if not self.has(sub.user):
             return 204, {"cache-control": "no-store"}
         if self.now >= sub.token_until and "accepts-expired-token" not in self.defects:
             return 401, {}
+        if "refuses-one-user" in self.defects and sub.user == "u0":
+            return 503, {}
+        if "refuses-resumes" in self.defects and header:
+            return 404, {}
         limit = LIMIT + ("limit-one-too-many" in self.defects) - ("limit-one-too-few" in self.defects)
         if self.slots.get(sub.user, 0) >= limit:
             after = {} if "no-retry-after" in self.defects else {"retry-after": "1"}
@@ -499,8 +503,8 @@ class World:
         if sub.gone:
             return
         self.note("sub.response", sub=sub.name, attempt=number, status=status, headers=headers)
-        final = {204: "reconnects-after-204", 403: "reconnects-after-403"}
-        if status in final and final[status] not in self.defects:
+        goes_on = {204: "reconnects-after-204", 403: "reconnects-after-403"}
+        if status in (204, 403, 404) and goes_on.get(status) not in self.defects:
             if status == 204 and self.polls and "no-polling-fallback" not in self.defects:
                 self.note("sub.error", sub=sub.name, attempt=number, reason=f"status {status}")
                 self._poll(sub, self.now + AGAIN * self.rng.uniform(1, 1.5))

@@ -262,6 +262,12 @@ def _refused(mock: Mock, request: Request) -> Response | None:
         # 204: "Clients will reconnect if the connection is closed; a client can be told to stop reconnecting using
         # the HTTP 204 No Content response code." (HTML standard, 9.2.1)
         return Response(status_code=204, headers={"cache-control": "no-store"})
+    if "refuses-one-user" in mock.defects:
+        mock.unlucky = mock.unlucky or _user(request.who)
+        if mock.unlucky == _user(request.who):
+            return _error(503, "the service is not there for this user")
+    if "refuses-resumes" in mock.defects and request.last_event_id:
+        return _error(404, "there is nothing to resume")
     return None
 
 

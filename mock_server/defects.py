@@ -34,6 +34,8 @@ DEFECTS: Final[Mapping[str, str]] = {
     "silent-loss-when-too-old": "a resume whose id is too old goes on with what there is and says nothing",
     "breaks-schema": "the body of an event has fields of the wrong type",
     "nul-in-id": "ids contain a NUL, so that no client can take them",
+    "refuses-one-user": "the first user that asks is answered 503, each time",
+    "refuses-resumes": "whoever comes back with a last event ID is answered 404",
     "flag-not-sticky": "for whom the flag is on is drawn anew each time that it is asked for",
     "flag-not-sticky-over-restart": "each start of the server chooses anew for whom the flag is on",
     "flag-not-monotone": "each percentage of the flag chooses its users anew",

@@ -43,6 +43,7 @@ class Mock:
         self.wheel = Wheel()
         self.flag = Flag(settings.enabled, defects=self.defects)
         self.broken_until = 0.0
+        self.unlucky: str | None = None
         self.effects = Effects(self._fault_over)
         self.plans = Plans(self.effects)
         for one in settings.faults:

@@ -9,7 +9,14 @@ from harness.scenario import AwaitOpen, Burst, Network, Scenario, Wait
 scenario = Scenario(
     users=12,
     rate=30,
-    checks=("delivery", "reconnection.happens", "reconnection.last_event_id", "reconnection.not_too_early", "replay"),
+    checks=(
+        "admission.resume",
+        "delivery",
+        "reconnection.happens",
+        "reconnection.last_event_id",
+        "reconnection.not_too_early",
+        "replay",
+    ),
     steps=(
         AwaitOpen(),
         Burst(2, "both"),

@@ -7,7 +7,15 @@ from harness.scenario import AwaitOpen, Burst, Probe, Scenario, Wait
 
 scenario = Scenario(
     users=20,
-    checks=("response", "schema.valid", "delivery", "heartbeat.cadence", "lag.live", "security.own_events"),
+    checks=(
+        "admission.valid_token",
+        "response",
+        "schema.valid",
+        "delivery",
+        "heartbeat.cadence",
+        "lag.live",
+        "security.own_events",
+    ),
     steps=(
         AwaitOpen(),
         Probe("head of a good answer"),

@@ -131,6 +131,8 @@ def _left_behind(**counts: int) -> Change:
 
 # check -> how to make it FAIL; a check that is not here fails the test of the table
 PLANTS: dict[str, Plant] = {
+    "admission.resume": Plant("drop_fin", ("refuses-resumes",)),
+    "admission.valid_token": Plant("isolation", ("refuses-one-user",)),
     "cleanup.client_sockets": Plant("churn", ("never-closes-sockets",)),
     "cleanup.descriptors": Plant("churn", change=_left_behind(descriptors=2)),
     "cleanup.ends": Plant("two_streams", ("hangs-in-close",)),

@@ -86,6 +86,26 @@ def test_a_window_is_quiet_without_a_fault_in_it_or_just_before(t0, t1, quiet):
     assert timing.quiet(FAULTS, t0, t1) is quiet
 
 
+@pytest.mark.parametrize(
+    "t0, t1, network, excused",
+    [
+        (1.5, 1.6, False, False),  # the network makes no answers
+        (1.5, 1.6, True, True),
+        (6.9, 7.0, True, True),
+        (7.1, 9.9, True, False),
+        (10.5, 10.6, False, True),
+        (15.9, 16.0, False, True),
+        (16.1, 16.2, False, False),
+        (20.1, 20.2, False, False),  # nor does a drop
+        (26.0, 26.1, False, False),
+        (36.1, 36.2, False, False),
+        (50.0, 60.0, False, True),
+    ],
+)
+def test_a_refusal_is_excused_by_what_can_have_caused_it_and_for_a_while_after(t0, t1, network, excused):
+    assert timing.excuses(FAULTS, t0, t1, network=network) is excused
+
+
 def test_a_stream_is_disturbed_from_the_first_thing_its_server_did_to_it():
     assert timing.disturbed(FAULTS, 0.0, 9.0) == 9.0
     assert timing.disturbed(FAULTS, 0.0, 30.0) == 10.0

@@ -138,6 +138,15 @@ def keeps_its_share(mock):
     return 5 <= len(share(mock, 50, [f"user-{number}" for number in range(30)])) <= 25
 
 
+def lets_in_everybody(mock):
+    return all(mock.request(user=name).status == 200 for name in ("ann", "bob"))
+
+
+def lets_in_again(mock):
+    (id,) = mock.publish()
+    return mock.request(headers={"Last-Event-ID": id}).status == 200
+
+
 def has_equal_twins(mock):
     answers = []
     for percent in (100, 0):
@@ -206,6 +215,8 @@ BEHAVES = {
     "flag-not-sticky": asks_twice,
     "flag-not-monotone": grows,
     "flag-wrong-share": keeps_its_share,
+    "refuses-one-user": lets_in_everybody,
+    "refuses-resumes": lets_in_again,
     "rest-twin-differs": has_equal_twins,
     "errors-after-rollback": recovers_from_a_rollback,
 }
