@@ -2,8 +2,9 @@
 
 import importlib.util
 from pathlib import Path
+from random import Random
 
-from harness import checks
+from harness import checks, simulate
 from harness.check import REGISTRY, Outcome, judge
 
 SPEC = importlib.util.spec_from_file_location("planted", Path(__file__).parent.parent / "planted.py")
@@ -100,3 +101,10 @@ def test_what_is_no_frame():
 
 def test_one_user_cannot_show_isolation():
     assert verdict("security.own_events") is Outcome.SKIP
+
+
+def test_events_for_all_show_no_isolation():
+    history = simulate.play("isolation", Random(2))
+    common = tuple(one for one in history.records if not str(one.get("channel", "")).startswith("user:"))
+    [found] = judge(type(history)(common, history.header), [REGISTRY["security.own_events"]])
+    assert found.outcome is Outcome.SKIP
