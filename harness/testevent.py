@@ -13,6 +13,9 @@ from typing import Any, Final
 
 ALL: Final = "all"
 FIELDS: Final = ("channel", "owner", "epoch", "seq", "at", "body")
+_KINDS: Final = {
+    "channel": (str,), "owner": (str, type(None)), "epoch": (str,), "seq": (int,), "at": (float, int), "digest": (str,),
+}  # fmt: skip
 
 
 def channel_of(user: str | None) -> str:
@@ -22,7 +25,10 @@ def channel_of(user: str | None) -> str:
 
 @dataclass(frozen=True, slots=True)
 class TestEvent:
-    """What a payload says of itself; `intact` tells whether its digest is right."""
+    """What a payload says of itself.
+
+    `intact` tells whether its digest is right, `exact` whether it has these fields alone, each of its own type.
+    """
 
     __test__ = False  # not a test class, whatever pytest thinks of its name
 
@@ -34,6 +40,7 @@ class TestEvent:
     body: Mapping[str, Any]
     digest: str
     intact: bool
+    exact: bool = True
 
 
 def digest_of(payload: Mapping[str, Any]) -> str:
@@ -61,7 +68,13 @@ def read(data: str) -> TestEvent | None:
             body=payload["body"],
             digest=str(payload["digest"]),
             intact=digest_of(payload) == payload["digest"],
+            exact=_exact(payload),
         )
     except (ValueError, TypeError, KeyError, RecursionError, OverflowError):
         return None
     return event
+
+
+def _exact(payload: Mapping[str, Any]) -> bool:
+    fields = payload.keys() == {*FIELDS, "digest"}
+    return fields and all(type(payload[name]) in kinds for name, kinds in _KINDS.items())

@@ -63,6 +63,6 @@ def _reason(validator: Any, record: Record) -> str:
 
 
 def _data(record: Record) -> Any:
-    if record.get("channel") is None:
+    if record.get("data") is not None or record.get("channel") is None:
         return json.loads(str(record.get("data", "")))
     return {name: record.get(name) for name in (*FIELDS, "digest")}

@@ -120,7 +120,8 @@ class Session:
             self._record(
                 "event", id=id, type=type, channel=told.channel, owner=told.owner, epoch=told.epoch,
                 seq=told.seq, at=told.at, intact=told.intact, digest=told.digest,
-                **({"body": told.body} if len(data) <= LONGEST_TEXT * 4 else {"size": len(data)}), **way,
+                **({"body": told.body} if len(data) <= LONGEST_TEXT * 4 else {"size": len(data)}),
+                **({} if told.exact else {"data": data[: LONGEST_TEXT * 4], "size": len(data)}), **way,
             )  # fmt: skip
             if type == "sentinel" and told.intact:
                 self.sentinels.add(told.digest)
@@ -187,7 +188,7 @@ class Session:
             "wait",
         ):
             data["attempt"] = self.number
-        if not data.get("intact"):  # a test event is what we have published ourselves
+        if not data.get("intact") or "data" in data:  # any other test event is what we have published ourselves
             data = hidden(data, self.credentials)
         self.writer.write(f"sub.{what}", t=self.at, sub=self.sub, **data)
 

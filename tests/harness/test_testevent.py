@@ -36,6 +36,13 @@ def test_any_changed_field_breaks_the_digest(field):
     assert not told.intact
 
 
+@pytest.mark.parametrize("change", [{"password": "x"}, {"seq": "1"}, {"seq": True}, {"owner": 7}, {"at": "5"}])
+def test_a_payload_that_says_more_or_says_it_otherwise_is_not_exact(change):
+    payload = testevent.make("u", epoch="e", seq=1, at=5.0, body={})
+    assert testevent.read(json.dumps(payload)).exact
+    assert not testevent.read(json.dumps({**payload, **change})).exact
+
+
 @pytest.mark.parametrize("text", ["", "{", "[]", "3", "null", '{"channel": "x"}', '{"a":' * 5000, "hello"])
 def test_anything_else_is_no_test_event(text):
     assert testevent.read(text) is None

@@ -37,3 +37,15 @@ def test_data_that_is_no_test_event_is_judged_by_its_text():
 def test_text_that_was_cut_for_the_record_is_not_judged():
     assert valid('{"rea', size=9000) is Outcome.SKIP
     assert verdict("schema.valid") is Outcome.SKIP
+
+
+def test_a_test_event_that_says_more_is_judged_by_its_text():
+    schema = {"type": "object", "properties": {"seq": {"type": "integer"}}, "additionalProperties": False}
+    own = {"id": "e-1", "type": "message", "channel": "all", "seq": 1}
+
+    def judged(text):
+        told = sub(1, "event", attempt=0, **own, data=text, size=len(text))
+        return verdict("schema.valid", told, promises={"schemas": {"message": schema}})
+
+    assert judged('{"seq": 1}') is Outcome.PASS
+    assert judged('{"seq": "1"}') is judged('{"seq": 1, "password": "x"}') is Outcome.FAIL

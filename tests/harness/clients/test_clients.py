@@ -122,6 +122,17 @@ def test_of_a_test_event_its_own_words_are_kept(one, notes):
     ]
 
 
+def test_of_a_test_event_that_says_more_the_whole_text_is_kept(notes):
+    one = session("http://127.0.0.1:9/", notes, headers={"Authorization": "Bearer aVerySecretToken"})
+    payload = testevent.make("u", epoch="e", seq=1, at=5.0, body={})
+    one.event(id="e-1", type="message", data=json.dumps({**payload, "leak": "aVerySecretToken"}))
+    [record] = notes.records
+    assert (record["seq"], record["intact"]) == (1, True)
+    assert json.loads(record["data"]).keys() == {*payload, "leak"}
+    assert record["size"] >= len(record["data"]) - 20
+    assert "aVerySecretToken" not in str(record)
+
+
 def test_other_data_is_cut_and_a_large_body_left_out(one, notes):
     one.opened()
     one.event(id="", type="message", data="y" * 5000)
