@@ -2,11 +2,12 @@
 
 Theory.  *Too early* needs no help: a clock never runs fast.  *Too late* may be our own doing: each process of a run
 has a ticker whose worst overshoot of each second is a record `lag`.  A delay passes through several processes, so the
-overshoots of all roles in a window add up; an excess that is not larger proves nothing (UNKNOWN).  A window that no
-ticker covered proves nothing either.
+overshoots of all roles in a window add up; an excess that is not larger proves nothing (UNKNOWN).  A window in which
+some process lived and its ticker did not cover it proves nothing either.
 """
 
 from bisect import bisect_left, bisect_right
+from collections import defaultdict
 from dataclasses import dataclass
 from math import inf
 from typing import Final
@@ -54,17 +55,33 @@ def too_late(history: History, excess: float, t0: float, t1: float) -> Outcome:
 
 
 def _lags(history: History, t0: float, t1: float) -> dict[str, float]:
-    """The worst lag by role in the window; empty if the window has a stretch that nobody covered."""
+    """The worst lag by role in the window; empty if the window has a stretch that somebody who lived did not cover."""
     times, records, longest = history.memo("timing.lags", _index)
     worst: dict[str, float] = {}
-    covered: list[tuple[float, float]] = []
+    covered: dict[str, list[tuple[float, float]]] = defaultdict(list)
     for at in range(bisect_left(times, t0), bisect_right(times, t1 + longest)):
         record = records[at]
         begin = record.t - _SECOND - record["worst"]
         if begin <= t1:
             worst[record.role] = max(worst.get(record.role, 0.0), float(record["worst"]))
-            covered.append((begin, record.t))
-    return worst if _no_hole(covered, t0, t1) else {}
+            covered[record.role].append((begin, record.t))
+    lived = ((max(t0, begin), min(t1, end), role) for role, begin, end in history.memo("timing.lived", _lived))
+    whole = all(_no_hole(covered[role], begin, end) for begin, end, role in lived if begin < end)
+    return worst if whole and any(_no_hole(one, t0, t1) for one in covered.values()) else {}
+
+
+def _lived(history: History) -> list[tuple[str, float, float]]:
+    """Each process by its role, from its first sign of life until its last second: of that a crash keeps no record."""
+    lived: list[tuple[str, float, float]] = []
+    present: dict[str, int] = {}
+    for record in history:
+        at = present.get(record.role)
+        if at is None or record.kind == "history":
+            present[record.role] = len(lived)
+            lived.append((record.role, record.t, record.t))
+        else:
+            lived[at] = (record.role, lived[at][1], record.t)
+    return [(role, begin, end - _SECOND) for role, begin, end in lived]
 
 
 def _index(history: History) -> tuple[list[float], list[Record], float]:

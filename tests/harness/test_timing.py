@@ -37,6 +37,23 @@ def test_a_long_overshoot_covers_the_seconds_it_took():
     assert timing.lag(lags((1.0, "run", 0.0), (5.0, "run", 3.0)), 2.0, 3.0) == 3.0
 
 
+def test_each_process_that_lived_has_to_have_ticked():
+    """The server has no ticker, or stops ticking; a process that had ended, and the last second of one, are no gap."""
+    run = [(float(n), "lag", {"worst": 0.001}, "run") for n in range(11)]
+    server = [(float(n), "lag", {"worst": 0.001}, "server") for n in range(6)]
+    sign = [(t, "conn.end", {"conn": 1, "by": "client", "how": "fin", "bytes": 0}, "server") for t in (0.5, 8.0)]
+
+    def allowed(*records):
+        return timing.allowance(of(*sorted(records, key=lambda one: one[0])), 6.1, 6.4)
+
+    assert allowed(*run, *server) < inf
+    assert allowed(*run, *server, sign[1]) == inf
+    assert allowed(*run, *sign) == inf
+    assert allowed(*run, *server, (5.8, "conn.end", sign[0][2], "server")) < inf
+    again = (7.0, "history", {"schema": 1, "role": "server"}, "server")
+    assert allowed(*run, *server, again, sign[1]) < inf
+
+
 @pytest.mark.parametrize(
     "excess, outcome",
     [(-1.0, Outcome.PASS), (RESOLUTION, Outcome.PASS), (0.007, Outcome.UNKNOWN), (0.0081, Outcome.FAIL)],

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from harness import checks
 from harness.check import REGISTRY, Outcome, judge
+from harness.history import Record
 
 SPEC = importlib.util.spec_from_file_location("planted", Path(__file__).parent.parent / "planted.py")
 planted = importlib.util.module_from_spec(SPEC)
@@ -53,3 +54,13 @@ def test_where_something_was_broken_nothing_is_stale():
     fault = (1.5, "net.fault", {"proxy": "p", "fault": "latency", "state": "on"})
     assert live(fault, got(4), *lags(6)) is Outcome.SKIP
     assert verdict("lag.live") is Outcome.SKIP
+
+
+def test_a_process_whose_lag_nobody_recorded_may_be_the_late_one():
+    history = planted.history([sub(1, "open", attempt=0), PUBLISHED, *lags(6), got(4)], **PROMISE)
+    sign = Record(5.5, "server.stats", {"open": 1, "slots": 1, "rss": 0, "descriptors": 0, "tasks": 0}, "server")
+    early = Record(0.5, "server.start", {"epoch": "e"}, "server")
+    silent = sorted([*history.records, early, sign], key=lambda one: one.t)
+    for records, outcome in ((history.records, Outcome.FAIL), (tuple(silent), Outcome.UNKNOWN)):
+        [found] = judge(type(history)(records, history.header), [REGISTRY["lag.live"]])
+        assert found.outcome is outcome
