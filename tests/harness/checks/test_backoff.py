@@ -133,3 +133,9 @@ def test_what_a_client_does_counts_more_than_what_it_says():
     told = sorted([*records, *lags(9)], key=lambda one: one[0])
     assert verdict("reconnection.backoff", *told, **header()) is Outcome.FAIL
     assert verdict("reconnection.jitter", *told, **header()) is Outcome.FAIL
+
+
+def test_our_own_lag_may_hide_the_jitter_of_a_client_that_tells_no_waits():
+    records = [one for one in waits(9, lambda n: [1.0, 2.0, 4.0, 8.0, 16.0]) if one[1] != "sub.wait"]
+    assert verdict("reconnection.jitter", *records, **header()) is Outcome.UNKNOWN
+    assert verdict("reconnection.jitter", *records, *lags(40, 3.0), **header()) is Outcome.UNKNOWN
