@@ -22,9 +22,9 @@ def conn(name, begin, end=None, status=200, user="u"):
     return rows + ([] if end is None else [(end, "conn.end", {"conn": name, "by": "client", "how": "fin", "bytes": 0})])
 
 
-def judged(*rows):
+def judged(*rows, ticks=TICKS):
     return one_connection(
-        history(sorted([*MEMBERS, *TICKS, *(row for some in rows for row in some)], key=lambda row: row[0]))
+        history(sorted([*MEMBERS, *ticks, *(row for some in rows for row in some)], key=lambda row: row[0]))
     )
 
 
@@ -43,6 +43,12 @@ def judged(*rows):
 )
 def test_one_stream_at_a_time(rows, outcome):
     assert judged(*rows).outcome is outcome
+
+
+@pytest.mark.parametrize("ticks", [[], [(float(t), "lag", {"worst": 9.0}) for t in range(30)]])
+def test_what_our_own_lag_may_have_done_is_unknown(ticks):
+    assert judged(conn("a", 1.0, 9.0), conn("b", 4.5, 12.0), ticks=ticks).outcome is Outcome.UNKNOWN
+    assert judged(conn("a", 1.0, 5.0), conn("b", 5.5), ticks=ticks).outcome is Outcome.PASS
 
 
 def test_nobody_shared():
