@@ -145,6 +145,17 @@ def quiet(history: History, t0: float, t1: float) -> bool:
     return not any(one.start <= t1 and one.end + SETTLE >= t0 for one in fault_windows(history))
 
 
+def heard(history: History, t0: float, t1: float, *, asks: bool) -> bool:
+    """Whether nothing kept the end of a stream by its server from its client, nor (`asks`) the client from its server.
+
+    The network does both while it is broken; a server that is away only the latter, and the drop itself neither.
+    """
+    lost = (one for one in fault_windows(history) if one.start <= t1 and one.end + SETTLE >= t0)
+    return all(
+        one.what.startswith(_NO_ANSWER) or (not asks and one.what.startswith((*_BY_SERVER, *_BY_FLAG))) for one in lost
+    )
+
+
 def excuses(history: History, t0: float, t1: float, *, network: bool) -> bool:
     """Whether a refusal in this window may be the doing of a fault, or of what it left behind for RECOVERY.
 

@@ -7,7 +7,7 @@ from harness import declared
 from harness.attempts import Attempt, Life, lives, pairs
 from harness.check import Finding, Outcome, check, failed, passed, skipped, unknown, waived
 from harness.history import History
-from harness.timing import RESOLUTION, quiet, too_late
+from harness.timing import RESOLUTION, heard, too_late
 
 DEFAULT = 5.0  # the standard leaves the first reconnection time open: "a few seconds"
 SLACK = 0.25  # what a client may need beyond its law to make a request
@@ -75,10 +75,10 @@ def _noticed(history: History, one: Attempt, bound: float) -> float | None:
     told = [t for t in (one.t_end, one.t_wait) if t is not None]
     if told:
         return min(told)
-    ends = [conn.t_end for conn in one.conns[-1:] if conn.t_end is not None and conn.by == "server"]
-    if ends and quiet(history, ends[-1], ends[-1] + bound):
-        return ends[-1]
-    return None
+    last = one.conns[-1] if one.conns else None
+    if last is None or last.t_end is None or last.by != "server":
+        return None
+    return last.t_end if heard(history, last.t_end, last.t_end + bound, asks=one.source != "client") else None
 
 
 def _came_back(

@@ -123,6 +123,22 @@ def test_a_refusal_is_excused_by_what_can_have_caused_it_and_for_a_while_after(t
     assert timing.excuses(FAULTS, t0, t1, network=network) is excused
 
 
+@pytest.mark.parametrize(
+    "t0, t1, asks, heard",
+    [
+        (0.0, 0.5, True, True),
+        (1.5, 1.6, False, False),
+        (2.9, 3.0, False, False),
+        (10.5, 10.6, False, True),
+        (10.5, 10.6, True, False),
+        (20.1, 20.2, True, True),
+        (25.0, 25.1, True, True),
+    ],
+)
+def test_an_end_is_heard_unless_the_network_was_broken_and_answered_unless_the_server_was(t0, t1, asks, heard):
+    assert timing.heard(FAULTS, t0, t1, asks=asks) is heard
+
+
 def test_a_stream_is_disturbed_from_the_first_thing_its_server_did_to_it():
     assert timing.disturbed(FAULTS, 0.0, 9.0) == 9.0
     assert timing.disturbed(FAULTS, 0.0, 30.0) == 10.0

@@ -70,6 +70,17 @@ def test_an_end_that_only_the_server_tells_counts_where_nothing_was_broken():
     assert happens(*opened, end, stall, *lags(9)) is Outcome.SKIP
 
 
+def test_a_client_that_hangs_after_a_drop_by_the_server_does_not_come_back():
+    """The drop is no excuse for it; the server's absence is only for one whose attempts nobody else would see."""
+    opened = [sub(1, "attempt", attempt=0, last_event_id=None), conn(1, "request", **REQUEST)]
+    end = conn(2, "end", by="server", how="fin", bytes=0)
+    drop = (1.9, "server.fault", {"name": "drop:fin", "state": "on"})
+    away = (1.9, "step", {"step": "restart", "state": "begin"})
+    assert happens(*opened, sub(1.1, "open", attempt=0), drop, end, *lags(9)) is Outcome.FAIL
+    assert happens(*opened, sub(1.1, "open", attempt=0), away, end, *lags(9)) is Outcome.FAIL
+    assert happens(opened[1], sub(1.1, "open", attempt=0), away, end, *lags(9)) is Outcome.SKIP
+
+
 def event(t, id, attempt=0):
     return sub(t, "event", attempt=attempt, id=id, type="message", data="x")
 
