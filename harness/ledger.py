@@ -10,6 +10,8 @@ on and up to which moment the server owned up to missing events.  Nothing is dec
     missing     entitled and never dispatched; announced if an announcement covers it, lost if something later of its
                 channel was dispatched, else unseen
 
+What was dispatched without a record of its publication is a phantom; `unrecorded` where such records are missing.
+
 A refusal of a resume is an announcement only if no later attempt with the same id was accepted: that one has to
 bring what the refused one did not.  A subscriber that gives up stays entitled: what a last refusal keeps from it is
 announced, the rest is unseen.  Of a client that tells no attempts nobody knows why it gave up, so it counts as closed.
@@ -30,7 +32,7 @@ from harness.target import Promises
 from harness.testevent import ALL, channel_of
 from harness.timing import quiet, too_late
 
-Fate = Literal["lost", "unseen", "announced", "duplicated", "reordered", "phantom", "torn", "cross-user"]
+Fate = Literal["lost", "unseen", "announced", "duplicated", "reordered", "phantom", "torn", "cross-user", "unrecorded"]
 DROPPED: Final = "dropped"
 KEPT: Final = 1000
 PROMPT: Final = 0.25  # seconds that an event may take unseen, where no latency is promised
@@ -303,11 +305,12 @@ class Ledger:
         """The accounts per subscriber and channel, and the anomalies that only the end can tell (lost, unseen ...)."""
         accounts: list[Account] = []
         told: list[Anomaly] = []
+        unknown: Fate = "unrecorded" if self.published.gaps() else "phantom"
         for sub in self._subs.values():
             if sub.refused is not None:
                 sub.announcements.append(Announcement(inf, sub.refused[1]))
                 sub.refused = None
-            told += self._phantoms(sub)
+            told += self._phantoms(sub, unknown)
             for channel in (ALL, channel_of(sub.user)):
                 if sub.first_open is not None and channel in self.published.by_channel:
                     account = Account(sub.sub, channel)
@@ -375,12 +378,12 @@ class Ledger:
             fate, sub.sub, one.channel, one.epoch, one.seq, one.t, detail=f"published as {one.id or 'no id'}"
         )
 
-    def _phantoms(self, sub: _Sub) -> Iterator[Anomaly]:
+    def _phantoms(self, sub: _Sub, fate: Fate) -> Iterator[Anomaly]:
         for (epoch, channel), track in sub.tracks.items():
             for low, high in zip(track.all.lows, track.all.highs, strict=True):
                 for seq in range(low, high + 1):
                     if (epoch, channel, seq) not in self.published.by_name:
-                        yield Anomaly("phantom", sub.sub, channel, epoch, seq, 0.0, detail="never published")
+                        yield Anomaly(fate, sub.sub, channel, epoch, seq, 0.0, detail="no record of its publication")
 
 
 def looks_torn(record: Record, types: set[str]) -> bool:

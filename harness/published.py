@@ -1,8 +1,9 @@
 """What was published, channel by channel in the order of commitment, and sets of sequence numbers kept as ranges.
 
-Theory.  seq is dense per (epoch, channel), so what a subscriber got is a few ranges however long the run.  A server
-that uses an epoch again after a restart publishes other payloads under names that exist: the digest tells them apart,
-and from the second payload on the epoch gets a suffix, so that the accounts stay right and only ids are accused.
+Theory.  seq is dense per (epoch, channel), so what a subscriber got is a few ranges however long the run, and a number
+that is left out among those published is a record that we lack.  A server that uses an epoch again after a restart
+publishes other payloads under names that exist: the digest tells them apart, and from the second payload on the epoch
+gets a suffix, so that the accounts stay right and only ids are accused.
 """
 
 from bisect import bisect_left, bisect_right
@@ -92,6 +93,7 @@ class Publications:
     by_name: dict[tuple[str, str, int], Publication] = field(default_factory=dict)
     types: set[str] = field(default_factory=set)
     count: int = 0
+    _known: dict[tuple[str, str], Ranges] = field(default_factory=dict)
     _digests: dict[tuple[str, str, int], list[str]] = field(default_factory=dict)
 
     def feed(self, record: Record) -> None:
@@ -101,6 +103,7 @@ class Publications:
         if record["digest"] in digests:
             return
         digests.append(str(record["digest"]))
+        self._known.setdefault(name[:2], Ranges()).add(name[2], name[2])
         epoch, channel, seq = _nth(name, len(digests))
         row = self.by_channel.setdefault(channel, [])
         one = Publication(
@@ -111,6 +114,14 @@ class Publications:
         self.by_name[epoch, channel, seq] = one
         self.types.add(one.type)
         self.count += 1
+
+    def gaps(self) -> list[str]:
+        """Of which numbers there is no record, though later ones of their channel were published."""
+        return [
+            f"{channel} of epoch {epoch}: no record of #{low} to #{high}"
+            for (epoch, channel), known in self._known.items()
+            for low, high in known.missing(1, known.top)
+        ]
 
     def name(self, epoch: str, channel: str, seq: int, digest: str | None) -> tuple[str, str, int]:
         """The name under which this payload was published."""

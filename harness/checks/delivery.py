@@ -12,6 +12,7 @@ from harness.stats import upper_rate
 from harness.testevent import ALL
 
 _SETTLED = 0.2  # seconds on each side of an opening or an end in which a stream is neither open nor closed
+_GAPS = "the records of what was published have gaps"
 _NOTHING = "nothing was published that a subscriber could demand"
 
 
@@ -65,6 +66,8 @@ def nothing_lost(history: History) -> Finding:
         return unknown(expected, f"{account}; the sentinel was not seen", map(str, unseen), **sums)
     if not drained:
         return unknown(expected, f"{account}; the run did not come to its drain", (), **sums)
+    if gaps := ledger.of(history).published.gaps():
+        return unknown(expected, f"{account}; {_GAPS}", gaps, **sums)
     return passed(expected, account, (), **sums, upper_rate=upper_rate(0, int(sums["entitled"])))
 
 
@@ -85,7 +88,10 @@ def no_phantom(history: History) -> Finding:
     """Nothing is dispatched that was never published."""
     if not history.of("published"):
         return skipped("the run published nothing")
-    return _by_fate(history, "phantom", "each event dispatched was published")
+    expected, unrecorded = "each event dispatched was published", _of(history, "unrecorded")
+    if unrecorded:
+        return unknown(expected, f"{_GAPS} of {len(unrecorded)}", map(str, unrecorded), **_sums(history))
+    return _by_fate(history, "phantom", expected)
 
 
 @check("delivery.untorn", "QA-1", "SSE-81", "SSE-82")

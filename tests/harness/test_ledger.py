@@ -257,6 +257,11 @@ def test_what_nobody_published_is_a_phantom():
     assert ("phantom", 9) in fates
 
 
+def test_where_records_of_what_was_published_are_missing_nothing_is_a_phantom():
+    _, fates = settle(opened(1), pub(2, 1), pub(3, 3), got(4, 1), got(5, 2), got(6, 3), got(7, 4))
+    assert fates == [("unrecorded", 2), ("unrecorded", 4)]
+
+
 @pytest.mark.parametrize("more", [{"intact": False}, {"digest": "other"}])
 def test_a_wrong_digest_is_torn_and_so_missing(more):
     account, fates = settle(opened(1), pub(2, 1), got(3, 1, **more), pub(4, 2), got(5, 2))

@@ -49,3 +49,12 @@ def test_a_slice_begins_behind_a_moment():
         many.feed(published(float(n), n, f"d{n}"))
     assert [one.seq for one in many.slice("all", 2.0)] == [3, 4]
     assert many.slice("user:x", 0.0) == []
+
+
+def test_a_number_that_is_left_out_is_a_record_that_we_lack():
+    many = Publications()
+    for record in (published(1.0, 1, "a"), published(2.0, 2, "b"), published(3.0, 1, "c"), published(4.0, 2, "d")):
+        many.feed(record)
+    assert many.gaps() == []
+    many.feed(published(5.0, 5, "f"))
+    assert many.gaps() == ["all of epoch e: no record of #3 to #4"]

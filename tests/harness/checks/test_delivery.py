@@ -55,6 +55,14 @@ def test_a_run_that_did_not_come_to_its_drain_is_unknown():
     assert "drain" in found.actual
 
 
+def test_missing_records_of_what_was_published_are_our_trouble():
+    history = without(simulate.play("steady", Random(3)), lambda one: one.kind == "published" and one["seq"] % 2 == 0)
+    for name in ("nothing_lost", "no_phantom"):
+        [found] = judge(history, [REGISTRY[f"delivery.{name}"]])
+        assert found.outcome is Outcome.UNKNOWN
+        assert "gaps" in found.actual
+
+
 def test_evidence_is_measured():
     [found] = judge(simulate.play("drop_fin", Random(1)), [REGISTRY["delivery.nothing_lost"]])
     assert found.measured["entitled"] == found.measured["delivered"] > 0
