@@ -216,7 +216,7 @@ class _Fold:
                 life.attempts.append(Attempt(sub, number, record.t, header, "client"))
             case "sub.open":
                 self._open(life, record)
-            case "sub.state":
+            case "sub.state" | "sub.token":
                 pass
             case "sub.poll":
                 life.polls.append(record)

@@ -65,7 +65,8 @@ class Crowd:
             rng=random.Random(f"{self.seed}/{sub}"),
             peers=self.peers,
         )
-        told = {"ttl": ttl} if ttl is not None else {}
+        # Of a session whose token expires each fresh one is on record.
+        told = {"ttl": ttl, "refreshes": "told"} if ttl is not None else {}
         self.writer.write(
             "sub.start", sub=sub, user=user, url=redact_url(session.url, user), options=dict(self.options), **told
         )

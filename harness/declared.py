@@ -4,10 +4,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from harness.attempts import Life
+from harness.attempts import Attempt, Life
 from harness.history import History
 from harness.target import Promises
 
+ROUNDED: Final = 0.02  # share of its deadline by which a client may count from an earlier moment than it tells of
 LONGEST_DEFAULT: Final = 30.0  # a client that declares no cap has to be back after this long at the latest
 
 
@@ -47,6 +48,16 @@ def _read(history: History) -> Declared:
     client = history.header.get("client") or {}
     capabilities, options = client.get("capabilities") or (), client.get("options") or {}
     return Declared(frozenset(capabilities), options, Promises.of(history.header))
+
+
+def hung_up(one: Attempt, history: History) -> bool:
+    """Whether a stream ended because the client's own patience did: nothing came for as long as it declares to wait."""
+    limit, own = of(history).number("heartbeat_deadline"), [t for t in (one.t_end, one.t_wait) if t is not None]
+    if limit is None or not own or one.t_last is None:
+        return False
+    first = min(own)
+    by_server = any(conn.by == "server" and conn.t_end is not None and conn.t_end <= first for conn in one.conns)
+    return not by_server and first - one.t_last >= limit * (1 - ROUNDED)
 
 
 def reconnection_times(life: Life, history: History, *, own: bool = True) -> list[float | None]:

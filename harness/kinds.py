@@ -47,6 +47,7 @@ KINDS: Final[Mapping[str, tuple[str, ...]]] = {
     "sub.end": ("sub", "attempt", "reason"),
     "sub.wait": ("sub", "attempt", "delay", "reason"),
     "sub.state": ("sub", "state"),
+    "sub.token": ("sub",),
     "sub.poll": ("sub", "status", "events"),
     "sub.close": ("sub",),
     "sub.closed": ("sub", "reason"),

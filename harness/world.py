@@ -381,7 +381,7 @@ class World:
     def open(self, name: str, user: str, *, ttl: float | None = None) -> Sub:
         sub = Sub(name, user, ttl, token_until=inf if ttl is None else self.now + ttl)
         self.subs[name] = sub
-        told: dict[str, Any] = {} if ttl is None else {"ttl": ttl}
+        told: dict[str, Any] = {} if ttl is None else {"ttl": ttl, "refreshes": "told"}
         self.note("sub.start", sub=name, user=user, options={}, **told)
         self._connect(sub)
         return sub
@@ -512,7 +512,9 @@ class World:
             else:
                 self._give_up(sub, f"status {status}")
             return
-        sub.token_until = inf if status == 401 else sub.token_until
+        if status == 401:
+            sub.token_until = inf
+            self.note("sub.token", sub=sub.name)
         floor = float(headers.get("retry-after", 0)) if status == 429 else 0.0
         self._lost(sub, number, f"status {status}", floor=floor)
 

@@ -1,14 +1,17 @@
 """Who may see what: tokens, their expiry, one's own events, and data that stays data."""
 
 from collections.abc import Iterator
+from math import inf
 
 from harness import attempts, declared, ledger
+from harness.attempts import Attempt, Life
 from harness.check import Finding, Outcome, check, failed, passed, skipped, unknown
 from harness.history import History, Record
 from harness.testevent import ALL
 from harness.timing import scripted, too_late
 
 BAD_TOKENS = ("none", "forged", "truncated")
+ROUNDED = 1.0  # seconds by which a token may expire earlier or later that counts in whole seconds
 _PIECES = ('"digest"', '"owner"', '"epoch"', '"channel"')
 
 
@@ -59,25 +62,67 @@ def token_expiry(history: History) -> Finding:
 
 
 def _outliving(history: History) -> Iterator[tuple[Outcome, str]]:
-    """Of each stream whose token expired while it was open (or before it was opened), whether it ended in time."""
-    promises = declared.of(history).promises
-    if promises.token_expiry_within is None:
-        return
-    refreshes = declared.of(history).can("token-refresh")
+    """Of each stream with a token that expired while it was open, or before, whether it may have been there."""
+    within = declared.of(history).promises.token_expiry_within
     for life in attempts.lives(history).values():
-        for one in life.attempts:
-            if life.ttl is None or one.t_open is None:
+        if life.ttl is None:
+            continue
+        expires, exact = life.t_start + life.ttl, life.sub in _refreshes(history)
+        used = _with_first_token(history, life, expires)
+        for one, following in zip(used, [*used[1:], None], strict=True):
+            name = f"{one.sub} attempt {one.number}"
+            if one.t_open is None:
                 continue
-            if refreshes and one.t_open >= life.t_start + life.ttl:
-                break  # from here on it may have a fresh token
-            due = max(life.t_start + life.ttl, one.t_open) + promises.token_expiry_within
-            end = min(t for t in (one.told_end, life.gone, history.end) if t is not None)
-            if end < due and one.told_end is None:
-                continue  # closed, or the run was over, before anything was due
-            if one.told_end is not None and one.told_end < life.t_start + life.ttl:
-                continue  # it ended for another reason while its token was good
-            text = f"{one.sub} attempt {one.number}: ran until {end:.3f}, due {due:.3f}"
-            yield too_late(history, end - due, due, end), text
+            if exact and one.t_request > expires + ROUNDED:
+                yield Outcome.FAIL, f"{name}: opened {one.t_request - expires:.3f} s after its token had expired"
+            elif within is not None:
+                refused = following is not None and following.status == 401
+                yield from _ended(history, one, expires, within, refused=refused)
+
+
+def _refreshes(history: History) -> dict[str, float]:
+    """Of each subscriber whose fresh tokens are on record, when it got the first one; infinite for none."""
+    return history.memo("security.refreshes", _first_fresh)
+
+
+def _first_fresh(history: History) -> dict[str, float]:
+    told = {str(one["sub"]): inf for one in history.of("sub.start") if one.get("refreshes") == "told"}
+    for one in history.of("sub.token"):
+        told[str(one["sub"])] = min(one.t, told.get(str(one["sub"]), inf))
+    return told
+
+
+def _with_first_token(history: History, life: Life, expires: float) -> list[Attempt]:
+    """The attempts that a subscriber made for certain with the token that it began with."""
+    if (fresh := _refreshes(history).get(life.sub)) is not None:
+        return [one for one in life.attempts if one.t_request < fresh]
+    if not declared.of(history).can("token-refresh"):
+        return life.attempts
+    # Whoever can refresh its token may have done so once it was refused, or once it knew that it had expired.
+    refused = next((number for number, one in enumerate(life.attempts) if one.status == 401), len(life.attempts))
+    return [
+        one
+        for number, one in enumerate(life.attempts)
+        if number <= refused and (one.t_open is None or one.t_open < expires)
+    ]
+
+
+def _ended(
+    history: History, one: Attempt, expires: float, within: float, *, refused: bool
+) -> Iterator[tuple[Outcome, str]]:
+    """Whether a stream ended in time; nothing where nothing was due. `refused`: the next attempt was, with 401."""
+    due = max(expires, one.t_open or expires) + within
+    gone = attempts.lives(history)[one.sub].gone
+    end = min(t for t in (one.told_end, gone, history.end) if t is not None)
+    text = f"{one.sub} attempt {one.number}: ran until {end:.3f}, due {due:.3f}"
+    if end < due and one.told_end is None:
+        return  # closed, or the run was over, before anything was due
+    if one.told_end is not None and one.told_end < expires and not (refused and expires - one.told_end <= ROUNDED):
+        return  # it ended for another reason while its token was good
+    if end < due and declared.hung_up(one, history):
+        yield Outcome.UNKNOWN, f"{text}: the client itself hung up"
+        return
+    yield too_late(history, end - due, due, end), text
 
 
 @check("security.own_events", "SEC-3", "SRV-13", subject="server")

@@ -166,6 +166,7 @@ class Session:
         async def noted() -> Mapping[str, str]:
             headers = await fresh()
             self._note(headers)
+            self._record("token")
             return headers
 
         return noted

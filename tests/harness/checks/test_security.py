@@ -75,6 +75,50 @@ def test_a_client_that_refreshes_its_token_may_come_back():
     assert expiry(*records) is Outcome.FAIL
 
 
+REFRESHES = {"client": {"capabilities": ["token-refresh"], "options": {}}}
+
+
+def refused(t, attempt):
+    return sub(t, "response", attempt=attempt, status=401, headers={"x": "y"})
+
+
+def test_a_token_that_expires_a_little_early_was_refreshed_once_it_was_refused():
+    ended = [SHORT, sub(0.1, "attempt", attempt=0, last_event_id=None), sub(0.2, "open", attempt=0)]
+    ended += [sub(1.4, "end", attempt=0, reason="x"), sub(1.6, "attempt", attempt=1, last_event_id=None)]
+    again = [refused(1.61, 1), sub(1.62, "attempt", attempt=2, last_event_id=None), sub(1.7, "open", attempt=2)]
+    assert expiry(*ended, *again, *lags(9), **REFRESHES) is Outcome.PASS
+    assert expiry(*ended, sub(1.7, "open", attempt=1), sub(1.9, "close"), *lags(9), **REFRESHES) is Outcome.SKIP
+    assert expiry(*ended, *again, *lags(9)) is Outcome.FAIL
+
+
+TOLD = sub(0, "start", user="u", options={}, ttl=2.0, refreshes="told")
+
+
+def resumed(*between, at=3.5):
+    """A stream that ended with its token, and one that was opened later and ended at once."""
+    return [
+        TOLD, sub(0.1, "attempt", attempt=0, last_event_id=None), sub(0.2, "open", attempt=0),
+        sub(2.1, "end", attempt=0, reason="x"), *between,
+        sub(at, "attempt", attempt=1, last_event_id="e-1"), sub(at + 0.1, "open", attempt=1),
+        sub(at + 0.2, "end", attempt=1, reason="x"), *lags(9),
+    ]  # fmt: skip
+
+
+def test_who_is_let_in_with_an_expired_token_proves_a_breach_however_soon_it_ends():
+    assert expiry(*resumed(), **REFRESHES) is expiry(*resumed()) is Outcome.FAIL
+    assert verdict("security.token_expiry", *resumed()) is Outcome.FAIL
+    assert expiry(*resumed(sub(2.5, "token")), **REFRESHES) is Outcome.PASS
+    assert expiry(*resumed(at=2.8), **REFRESHES) is Outcome.PASS
+
+
+def test_a_client_that_hangs_up_by_itself_shows_nothing_of_an_expiry():
+    patient = {"client": {"capabilities": [], "options": {"heartbeat_deadline": 2.0}}}
+    start = [SHORT, sub(0.2, "open", attempt=0), sub(0.6, "comment", attempt=0)]
+    assert expiry(*start, sub(2.7, "end", attempt=0, reason="silence"), *lags(9), **patient) is Outcome.UNKNOWN
+    assert expiry(*start, sub(2.2, "end", attempt=0, reason="x"), *lags(9), **patient) is Outcome.PASS
+    assert expiry(*start, sub(8, "end", attempt=0, reason="silence"), *lags(9), **patient) is Outcome.FAIL
+
+
 def framing(*records, **header):
     return verdict("security.framing", sub(1, "open", attempt=0), *records, **header)
 

@@ -78,6 +78,7 @@ def test_a_fresh_token_is_a_secret_too(notes):
 
     one = session("http://127.0.0.1:9/stream", notes, fresh_token=fresh)
     assert asyncio.run(one.fresh_token()) == {"Authorization": "Bearer anotherSecretToken"}
+    assert notes.told("sub.token", "sub") == [one.sub]
     one.error("refused: anotherSecretToken")
     assert "SecretToken" not in str(notes.records)
 
