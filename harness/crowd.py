@@ -66,7 +66,7 @@ class Crowd:
             peers=self.peers,
         )
         # Of a session whose token expires each fresh one is on record.
-        told = {"ttl": ttl, "refreshes": "told"} if ttl is not None else {}
+        told: dict[str, Any] = {} if ttl is None else {"ttl": ttl, "refreshes": "told"}
         self.writer.write(
             "sub.start", sub=sub, user=user, url=redact_url(session.url, user), options=dict(self.options), **told
         )

@@ -54,6 +54,8 @@ DEFECTS: Final[tuple[Defect, ...]] = (
     Defect("never-frees-slot", "unmount", ("cleanup.server_slots",), ("limits.exact", "limits.slot_freed")),
     Defect("accepts-no-token", "token_required", ("security.token_required",)),
     Defect("accepts-expired-token", "token_expiry", ("security.token_expiry",)),
+    Defect("accepts-no-token-on-resume", "token_required", ("security.token_required",)),
+    Defect("accepts-expired-token-on-resume", "token_expiry", ("security.token_expiry",)),
     Defect("reuses-ids-after-restart", "restart_crash", ("replay.ids_unique",), (LOST, TWICE, ORDER)),
     Defect("ignores-kill-switch", "kill_switch", ("flag.kill_switch",), ("reconnection.stops_on_204",)),
     Defect("buffers-2s", "steady", ("lag.live",), ("heartbeat.cadence", "heartbeat.deadline", LOST)),

@@ -316,10 +316,12 @@ def _token_required(world: World) -> None:
     _begin(world, users=1)
     world.note("step", step="streamfault", state="begin")
     world.open("banned-0", BANNED)
-    for token in ("good", "none", "forged", "truncated"):
-        good = token == "good" or (token == "none" and "accepts-no-token" in world.defects)
-        world.note("probe", name=token, token=token, status=200 if good else 401, headers={}, bytes=0)
-        world.run(0.1)
+    for resumes in (False, True):
+        for token in ("good", "none", "forged", "truncated"):
+            good = token == "good" or (token == "none" and "accepts-no-token" in world.defects)
+            good = good or (resumes and "accepts-no-token-on-resume" in world.defects)
+            world.note("probe", name=token, token=token, status=200 if good else 401, headers={}, bytes=0)
+            world.run(0.1)
     world.note("step", step="streamfault", state="end")
 
 

@@ -220,12 +220,15 @@ class World:
         self._resume(stream, header)
         self.at(HEARTBEAT, lambda: self._beat(stream))
         if sub.token_until < inf and "accepts-expired-token" not in self.defects:
-            self.at(sub.token_until - self.now, lambda: self.cut(stream))
+            self.at(max(0.02, sub.token_until - self.now), lambda: self.cut(stream))
 
     def _admit(self, sub: Sub, header: str) -> tuple[int, dict[str, str]]:
         if not self.has(sub.user):
             return 204, {"cache-control": "no-store"}
-        if self.now >= sub.token_until and "accepts-expired-token" not in self.defects:
+        let_in = "accepts-expired-token" in self.defects or (
+            header != "" and "accepts-expired-token-on-resume" in self.defects
+        )
+        if self.now >= sub.token_until and not let_in:
             return 401, {}
         if "refuses-one-user" in self.defects and sub.user == "u0":
             return 503, {}

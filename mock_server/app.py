@@ -285,6 +285,12 @@ def _unauthorized(mock: Mock, request: Request) -> Response | None:
             return None
         case Refusal("expired") if "accepts-expired-token" in mock.defects:
             return None
+        case Refusal("expired") if request.last_event_id and "accepts-expired-token-on-resume" in mock.defects:
+            return None
+        case Refusal(reason) if (
+            reason != "expired" and request.last_event_id and "accepts-no-token-on-resume" in mock.defects
+        ):
+            return None
         case Refusal(reason):
             told = "Bearer" if reason == "missing" else f'Bearer error="invalid_token", error_description="{reason}"'
             return _error(401, f"the bearer token is {reason}", {"www-authenticate": told})

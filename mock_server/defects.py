@@ -22,6 +22,8 @@ DEFECTS: Final[Mapping[str, str]] = {
     "never-frees-slot": "the slot of a stream that ended is never given back",
     "accepts-no-token": "a request without a token is let in (as the user `anonymous`)",
     "accepts-expired-token": "an expired token is let in, and a stream outlives its token",
+    "accepts-no-token-on-resume": "a request with a last event ID is let in without a valid token",
+    "accepts-expired-token-on-resume": "a request with a last event ID is let in with an expired token",
     "reuses-ids-after-restart": "after a crash the epoch stays and the numbers begin with 1 again",
     "ignores-kill-switch": "live streams go on when the flag is switched off",
     "buffers-2s": "the stream is delivered in batches, one every 2 s",

@@ -4,12 +4,14 @@ Expected: the stream ends at the expiry, the old token is refused afterwards, a 
 resumes and loses nothing.
 """
 
-from harness.scenario import AwaitOpen, Burst, Open, Probe, Scenario, Wait
+from harness.scenario import FAST_CLIENT, AwaitOpen, Burst, Open, Probe, Scenario, Wait
 
 scenario = Scenario(
     users=2,
     rate=10,
     checks=("security.token_expiry",),
+    # A client that hangs up in a silence would hide that its server did not.
+    client={**FAST_CLIENT, "heartbeat_deadline": None},
     steps=(
         AwaitOpen(),
         Open("short", user=1, count=2, ttl=2.0),

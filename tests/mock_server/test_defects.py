@@ -55,6 +55,14 @@ def needs_a_fresh_token(mock):
     return mock.request(token=mock.token(ttl=-1)).status == 401
 
 
+def needs_a_token_on_resume(mock):
+    return mock.request(token="forged", headers={"Last-Event-ID": "x"}).status == 401
+
+
+def needs_a_fresh_token_on_resume(mock):
+    return mock.request(token=mock.token(ttl=-1), headers={"Last-Event-ID": "x"}).status == 401
+
+
 def obeys_the_kill_switch(mock):
     raw = mock.stream()
     mock.order("/flag", enabled=False)
@@ -202,6 +210,8 @@ BEHAVES = {
     "never-frees-slot": frees_slot,
     "accepts-no-token": needs_a_token,
     "accepts-expired-token": needs_a_fresh_token,
+    "accepts-no-token-on-resume": needs_a_token_on_resume,
+    "accepts-expired-token-on-resume": needs_a_fresh_token_on_resume,
     "ignores-kill-switch": obeys_the_kill_switch,
     "buffers-2s": comes_at_once,
     "bare-lf": splits_lines,
