@@ -58,6 +58,7 @@ DEFECTS: Final[tuple[Defect, ...]] = (
     Defect("accepts-expired-token-on-resume", "token_expiry", ("security.token_expiry",)),
     Defect("reuses-ids-after-restart", "restart_crash", ("replay.ids_unique",), (LOST, TWICE, ORDER)),
     Defect("ignores-kill-switch", "kill_switch", ("flag.kill_switch",), ("reconnection.stops_on_204",)),
+    Defect("kill-switch-mutes", "kill_switch", ("flag.kill_switch",), (LOST, "lag.live", "delivery.every_stream")),
     Defect("buffers-2s", "steady", ("lag.live",), ("heartbeat.cadence", "heartbeat.deadline", LOST)),
     Defect("bare-lf", "steady", ("security.framing",), (TORN, LOST, "schema.valid", "lag.live")),
     Defect("no-retry-after", "per_user_limit", ("limits.exact",)),

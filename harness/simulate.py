@@ -8,7 +8,7 @@ from random import Random
 from typing import Any, Final
 
 from harness.history import History, Record
-from harness.world import AGAIN, BANNED, BASE, CAP, CAPABILITIES, DEADLINE, HEARTBEAT, LIMIT, POLL, SCHEMA, World
+from harness.world import AGAIN, BANNED, BASE, CAP, CAPABILITIES, HEARTBEAT, LIMIT, POLL, SCHEMA, World
 
 Plot = Callable[[World], None]
 
@@ -32,13 +32,13 @@ def play(plot: str, rng: Random, *, defects: tuple[str, ...] = (), foreign: bool
         _meter(world, "after")
     world.run(0.1)
     world.ticking()
-    header = _header(plot, polls=world.polls)
+    header = _header(plot, polls=world.polls, deadline=world.deadline)
     first = Record(start, "history", header, "run")
     return History((first, *sorted(world.records, key=lambda record: record.t)), header)
 
 
-def _header(plot: str, *, polls: bool) -> dict[str, Any]:
-    options = {"backoff_base": BASE, "backoff_cap": CAP, "stable_after": 0.0, "heartbeat_deadline": DEADLINE}
+def _header(plot: str, *, polls: bool, deadline: float | None) -> dict[str, Any]:
+    options = {"backoff_base": BASE, "backoff_cap": CAP, "stable_after": 0.0, "heartbeat_deadline": deadline}
     options |= {"poll_every": POLL, "stream_again": AGAIN} if polls else {}
     return {
         "schema": 1, "role": "run", "host": "h", "boot": "b", "pid": 1, "mono": 0.0, "wall": 0.0,
@@ -238,6 +238,7 @@ def _two_streams(world: World) -> None:
 
 
 def _kill_switch(world: World) -> None:
+    world.deadline = None
     names = _begin(world, users=3)
     _burst(world, names, 2)
     world.run(0.5)

@@ -103,6 +103,7 @@ class World:
         self.seqs: dict[str, int] = {}
         self.epoch, self.restarts, self.number, self.conns = "e0", 0, 0, 0
         self.up, self.linked, self.silent, self.enabled = True, True, False, True
+        self.deadline: float | None = DEADLINE
         self.percent, self.polls, self.asked, self.broken_until = 100.0, False, 0, 0.0
         self.slots: dict[str, int] = {}
         self._heap: list[tuple[float, int, Callable[[], None]]] = []
@@ -318,7 +319,12 @@ class World:
     def flag(self, enabled: bool) -> None:
         self.note("flag.set", enabled=enabled)
         self.enabled = enabled
-        if not enabled and "ignores-kill-switch" not in self.defects:
+        if enabled or "ignores-kill-switch" in self.defects:
+            return
+        if "kill-switch-mutes" in self.defects:
+            for stream in self.streams.values():
+                stream.alive = False
+        else:
             self.at(0.05, lambda: self.drop("fin"))
 
     def rollout(self, percent: float) -> None:
@@ -488,9 +494,9 @@ class World:
     def _watch(self, stream: Stream) -> None:
         """The client's own deadline for heartbeats."""
         sub = stream.sub
-        if sub.gone or sub.stream is not stream or "ignores-silence" in self.defects:
+        if sub.gone or sub.stream is not stream or self.deadline is None or "ignores-silence" in self.defects:
             return
-        left = sub.heard + (0.4 if "ends-healthy-streams" in self.defects else DEADLINE) - self.now
+        left = sub.heard + (0.4 if "ends-healthy-streams" in self.defects else self.deadline) - self.now
         if left > 1e-9:
             self.at(left, lambda: self._watch(stream))
             return

@@ -26,6 +26,7 @@ DEFECTS: Final[Mapping[str, str]] = {
     "accepts-expired-token-on-resume": "a request with a last event ID is let in with an expired token",
     "reuses-ids-after-restart": "after a crash the epoch stays and the numbers begin with 1 again",
     "ignores-kill-switch": "live streams go on when the flag is switched off",
+    "kill-switch-mutes": "live streams fall silent when the flag is switched off, and stay open",
     "buffers-2s": "the stream is delivered in batches, one every 2 s",
     "bare-lf": "data with line feeds is not split into data lines",
     "no-retry-after": "the 429 has no Retry-After",

@@ -165,7 +165,10 @@ class Mock:
             return 0
         off = [one for one in self.streams if one.ticket.user is not None and not self.flag.is_on(one.ticket.user)]
         for stream in off:
-            stream.end("fin", "kill-switch")
+            if "kill-switch-mutes" in self.defects:
+                stream.hush()
+            else:
+                stream.end("fin", "kill-switch")
         if off and "errors-after-rollback" in self.defects:
             self.broken_until = time.monotonic() + BROKEN_FOR
         return len(off)

@@ -4,12 +4,14 @@ Expected: every live stream ends within the promised time, requests are answered
 loops; switched on again, streams work as before.
 """
 
-from harness.scenario import AwaitOpen, Burst, Flag, Open, Probe, Scenario, Wait
+from harness.scenario import FAST_CLIENT, AwaitOpen, Burst, Flag, Open, Probe, Scenario, Wait
 
 scenario = Scenario(
     users=6,
     rate=20,
     checks=("flag", "reconnection.stops_on_204"),
+    # A client that hangs up in a silence would hide that its server did not.
+    client={**FAST_CLIENT, "heartbeat_deadline": None},
     steps=(
         AwaitOpen(),
         Burst(2, "both"),

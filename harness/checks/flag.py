@@ -101,14 +101,14 @@ def kill_switch(history: History) -> Finding:
         case Outcome.FAIL:
             return failed(expected, f"{len(rows)} of {len(judged)} did not", rows, streams=len(judged))
         case Outcome.UNKNOWN:
-            return unknown(expected, "late by no more than our own lag", rows)
+            return unknown(expected, "late by no more than our own lag, or ended by the client itself", rows)
         case _:
             return passed(expected, f"{len(judged)} streams did", (), streams=len(judged))
 
 
 def _ended(history: History, one: attempts.Attempt, stage: Stage, within: float) -> list[tuple[Outcome, str]]:
     """Whether a stream that was open when the flag went off, or was let in before that was settled, ended in time;
-    nothing if that cannot be told."""
+    nothing if nothing was due."""
     if one.t_open is None or one.t_open > stage.settled or (one.told_end is not None and one.told_end < stage.start):
         return []
     due, gone = max(stage.start, one.t_open) + within, attempts.lives(history)[one.sub].gone
@@ -119,6 +119,8 @@ def _ended(history: History, one: attempts.Attempt, stage: Stage, within: float)
     heard = [record.t for record in one.seen if due < record.t <= stage.end]
     if heard:
         return [(too_late(history, heard[-1] - due, due, heard[-1]), f"{text}, last heard at {heard[-1]:.6f}")]
+    if end < due and declared.hung_up(one, history):
+        return [(Outcome.UNKNOWN, f"{text}, the client itself hung up")]
     return [(too_late(history, end - due, stage.start, end), text)]
 
 

@@ -71,6 +71,14 @@ def obeys_the_kill_switch(mock):
     return raw.to_end() == "fin"
 
 
+def ends_what_is_live(mock):
+    mock.stream()
+    mock.order("/flag", enabled=False)
+    ended = not mock.stats()["open"]
+    mock.order("/flag", enabled=True)
+    return ended
+
+
 def comes_at_once(mock):
     raw = mock.stream()
     mock.publish()
@@ -213,6 +221,7 @@ BEHAVES = {
     "accepts-no-token-on-resume": needs_a_token_on_resume,
     "accepts-expired-token-on-resume": needs_a_fresh_token_on_resume,
     "ignores-kill-switch": obeys_the_kill_switch,
+    "kill-switch-mutes": ends_what_is_live,
     "buffers-2s": comes_at_once,
     "bare-lf": splits_lines,
     "no-retry-after": says_when_to_retry,

@@ -40,6 +40,18 @@ def test_a_stream_has_to_end_in_time():
     assert kill(sub(5, "comment", attempt=0), *lags(6)) is Outcome.FAIL
 
 
+def test_a_client_that_hangs_up_by_itself_shows_nothing_of_the_switch():
+    patience = {"client": {"capabilities": [], "options": {"heartbeat_deadline": 0.5}}}
+
+    def ended(t, **header):
+        rows = [OPEN, sub(1.9, "comment", attempt=0), OFF, sub(t, "end", attempt=0, reason="silence"), *lags(6)]
+        return verdict("flag.kill_switch", *sorted(rows, key=lambda one: one[0]), **PROMISE, **header)
+
+    assert ended(2.45, **patience) is Outcome.UNKNOWN
+    assert ended(2.1, **patience) is ended(2.45) is Outcome.PASS
+    assert ended(4.0, **patience) is Outcome.FAIL
+
+
 def test_what_cannot_be_told_is_not_judged():
     assert kill() is Outcome.SKIP
     assert kill((2.1, "flag.set", {"enabled": False}), (2.5, "flag.set", {"enabled": True}), *lags(9)) is Outcome.SKIP
