@@ -15,7 +15,7 @@ from harness import attempts, declared
 from harness.attempts import Attempt
 from harness.check import Finding, Outcome, check, failed, passed, skipped, unknown, waived
 from harness.history import History
-from harness.timing import allowance, quiet, too_late
+from harness.timing import allowance, fault_windows, quiet, too_late
 
 MARGIN = 0.05  # seconds that the end of a stream may take to be written down
 IDLE = 1.0  # a client that hears of no end for so long, with nothing broken, has an open stream
@@ -134,9 +134,15 @@ def _may_hold(one: Attempt) -> bool:
 
 
 def _ended(history: History, one: Attempt) -> float:
-    """The last sign of a stream's end."""
-    ends = [attempts.lives(history)[one.sub].gone, one.t_end, *(conn.t_end for conn in one.conns)]
-    return max((end for end in ends if end is not None), default=inf)
+    """The last sign of a stream's end that a server can have seen."""
+    gone = attempts.lives(history)[one.sub].gone
+    ends = [end for end in (one.t_end, *(conn.t_end for conn in one.conns)) if end is not None]
+    return _noticed(history, max(ends) if ends else inf if gone is None else gone)
+
+
+def _noticed(history: History, end: float) -> float:
+    """When a server can know of an end at the latest: a network that is broken on purpose may keep it back."""
+    return max([end, *(one.end for one in fault_windows(history) if one.start <= end <= one.end)])
 
 
 def _probing(history: History, t0: float, t1: float, grace: float) -> int:

@@ -98,6 +98,22 @@ def test_a_slot_that_is_late_by_no_more_than_our_own_lag_is_unknown():
     assert verdict("limits.slot_freed", *late, **PROMISE) is Outcome.UNKNOWN
 
 
+def test_the_slot_of_a_stream_that_the_server_ended_is_free_though_its_subscriber_comes_back():
+    ended = [*TWO[:-1], sub(2, "end", "a", attempt=0, reason="end of stream")]
+    back = [
+        *ended,
+        sub(5, "attempt", "a", attempt=1, last_event_id=None),
+        sub(5.1, "response", "a", attempt=1, **REFUSED),
+    ]
+    assert verdict("limits.slot_freed", *back, sub(8, "close", "a"), *lags(9), **PROMISE) is Outcome.FAIL
+
+    def fault(t, state):
+        return (t, "net.fault", {"proxy": "p", "fault": "timeout", "state": state})
+
+    rows = sorted([*back, fault(1.5, "on"), fault(4.5, "off")], key=lambda one: one[0])
+    assert verdict("limits.slot_freed", *rows, *lags(9), **PROMISE) is Outcome.SKIP
+
+
 def test_nothing_is_judged_without_a_promise():
     assert verdict("limits.exact") is verdict("limits.slot_freed") is exact(start("a")) is Outcome.SKIP
 
