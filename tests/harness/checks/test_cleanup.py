@@ -52,6 +52,15 @@ def test_a_straight_line_is_a_leak_and_a_curve_that_flattens_is_none():
     assert verdict("cleanup.memory", *cycles([1e6] * 39)) is Outcome.SKIP
 
 
+def test_the_memory_of_the_probe_is_not_the_targets():
+    def grown(**header):
+        return verdict("cleanup.memory", *cycles([1e6 + 500 * n for n in range(50)]), **header)
+
+    foreign, own = {"target": {"own": False}}, {"client": {"own": True}}
+    assert grown(**foreign, **own) is Outcome.UNKNOWN
+    assert grown(**foreign) is grown(**own) is Outcome.FAIL
+
+
 def test_what_comes_right_after_close_may_have_been_on_its_way():
     close, late = sub(1, "close"), {"attempt": 0, "last_event_id": None}
     assert verdict("cleanup.silent_after_close") is Outcome.SKIP
