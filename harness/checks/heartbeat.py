@@ -7,7 +7,7 @@ from math import inf
 from harness import attempts, declared
 from harness.attempts import Attempt
 from harness.check import Finding, Outcome, check, failed, passed, skipped, unknown, waived
-from harness.history import History
+from harness.history import History, Record
 from harness.timing import RESOLUTION, allowance, disturbed, quiet, scripted, too_late
 
 PATIENCE = 1.5  # the path may add its own delay to a heartbeat; idle timeouts have to exceed twice the promise
@@ -47,8 +47,12 @@ def _silences(history: History, one: Attempt) -> Iterator[_Silence]:
 
 
 def _beats(one: Attempt) -> int:
-    """How many comments came on a stream."""
-    return sum(record.kind == "sub.comment" for record in one.seen)
+    """How many comments came on a stream, or events that a server sends in their place."""
+    return sum(map(_beat, one.seen))
+
+
+def _beat(record: Record) -> bool:
+    return record.kind == "sub.comment" or (record.kind == "sub.event" and record.get("channel") is None)
 
 
 def _hears(history: History) -> bool:

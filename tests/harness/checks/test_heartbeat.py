@@ -55,6 +55,14 @@ def test_a_client_that_tells_of_no_comments_proves_nothing():
     assert verdict("heartbeat.cadence") is verdict("heartbeat.deadline") is Outcome.SKIP
 
 
+def test_whoever_beats_more_often_than_promised_is_judged_whatever_its_beats_are():
+    ping = {"attempt": 0, "id": "", "type": "ping", "data": "{}"}
+    for beat in (("comment", {"attempt": 0}), ("event", ping)):
+        beats = [sub(0.5 + n / 2, beat[0], **beat[1]) for n in range(1, 9)]
+        assert cadence(*beats, **CLIENT) is Outcome.PASS
+        assert cadence(*beats[:2], (1.6, "lag", {"worst": 0.001}), **CLIENT) is Outcome.SKIP
+
+
 def test_a_deadline_has_to_be_kept():
     assert deadline(*lags(5), **CLIENT) is Outcome.FAIL
     assert deadline(sub(2.5, "end", attempt=0, reason="silence"), *lags(5), **CLIENT) is Outcome.PASS
