@@ -79,13 +79,13 @@ def _next_index(index: int | None, one: Attempt, stable: float | None, *, first:
 def _delay(history: History, one: Attempt, following: Attempt | None) -> tuple[float | None, float]:
     """How long a client waited after an attempt, and how exactly that is known.
 
-    What it did counts, the gap, which our own lag blurs; its own word is more exact where the gap does not belie it.
+    What it did counts, the gap, which our own lag blurs; its own word is more exact, unless it came back sooner.
     """
     since = one.told_end if one.t_wait is None else one.t_wait
     if since is None or following is None:
         return one.delay, 0.0
     gap, error = following.t_request - since, allowance(history, since, following.t_request)
-    if one.delay is not None and -EARLY <= gap - one.delay <= error:
+    if one.delay is not None and gap >= one.delay - EARLY:
         return one.delay, 0.0
     return gap, error
 

@@ -66,6 +66,8 @@ def patience(history: History) -> Finding:
     promise = declared.of(history).promises.heartbeat
     if promise is None:
         return waived("the target promises no heartbeat")
+    if not _hears(history):
+        return skipped("the client does not tell of comments")
     judged, wrong = 0, []
     for one in attempts.streams(history):
         silence = _last_silence(history, one, promise)
@@ -85,7 +87,7 @@ def patience(history: History) -> Finding:
 
 
 def _last_silence(history: History, one: Attempt, promise: float) -> _Silence | None:
-    """What the server had left unsaid when an undisturbed stream, open for a heartbeat at least, came to its end."""
+    """For how long the client had got nothing when an undisturbed stream, open for a while, came to its end."""
     life = attempts.lives(history)[one.sub]
     end = min(t for t in (one.told_end, life.gone, history.end) if t is not None)
     opened = one.t_open if one.t_open is not None else end
@@ -93,8 +95,7 @@ def _last_silence(history: History, one: Attempt, promise: float) -> _Silence | 
         return None  # what ended its whole life is judged elsewhere
     if not one.conns or end - opened < promise / 2 or not quiet(history, opened, end) or scripted(history, end):
         return None
-    sent = [record.t for record in one.conns[-1].sent if record.t <= end]
-    return _Silence(one.sub, one.number, max([opened, *sent]), end)
+    return _Silence(one.sub, one.number, max(opened, one.t_last or opened), end)
 
 
 def _deadline(history: History) -> float | None:

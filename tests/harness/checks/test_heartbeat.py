@@ -90,21 +90,21 @@ def patient(*records, client=CLIENT):
 
 
 def test_a_stream_that_is_not_silent_is_not_ended_by_its_client():
-    def sent(t):
-        return (t, "conn.sent", {"conn": "c", "what": "heartbeat"})
-
     def ended(t, by="client"):
         end = (t, "conn.end", {"conn": "c", "by": by, "how": "fin", "bytes": 0})
         return [end, sub(t, "end", attempt=0, reason="silent for too long")]
 
-    early, late = [sent(1.5), sent(2.5), *ended(3.5)], [sent(1.5), *ended(3.5)]
+    beats = [sub(1.5, "comment", attempt=0), sub(2.5, "comment", attempt=0)]
+    early, late = [*beats, *ended(3.5)], [beats[0], *ended(3.5)]
     assert patient(*early, *lags(5)) is Outcome.FAIL
     assert patient(*early) is patient(*early, *lags(5, worst=1.0)) is Outcome.PASS  # it may have got nothing
     assert patient(*late, *lags(5)) is Outcome.PASS
-    assert patient(sent(1.5), sent(2.5), *ended(3.5, "server"), *lags(5)) is Outcome.PASS
+    assert patient(*beats, *ended(3.5, "server"), *lags(5)) is Outcome.PASS
     broken = (2.6, "net.fault", {"proxy": "p", "fault": "timeout", "state": "on"})
-    assert patient(*early[:2], broken, *early[2:], *lags(5)) is Outcome.SKIP
+    assert patient(*beats, broken, *ended(3.5), *lags(5)) is Outcome.SKIP
     assert patient(sub(0.7, "close"), *lags(5)) is Outcome.SKIP
+    assert patient(*beats, *ended(3.5), sub(3.5, "closed", reason="gave up"), *lags(5)) is Outcome.SKIP
     assert verdict("heartbeat.patience") is Outcome.SKIP
     undeclared = {"client": {"capabilities": [], "options": {}}}
     assert patient(*early, *lags(5), client=undeclared) is Outcome.FAIL
+    assert patient(*ended(3.5), *lags(5), client=undeclared) is Outcome.SKIP
