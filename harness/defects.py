@@ -45,7 +45,9 @@ DEFECTS: Final[tuple[Defect, ...]] = (
     Defect("loses-handover", "drop_fin", (LOST,)),
     Defect("leaks-to-other-user", "two_streams", ("security.own_events",)),
     Defect("no-heartbeat", "steady", ("heartbeat.cadence",), ("heartbeat.deadline", "reconnection.no_hammering")),
-    Defect("heartbeat-with-id", "steady", ("replay.no_id_on_control",), ("heartbeat.no_id",)),
+    Defect("heartbeat-with-id", "drop_idle", ("replay.no_id_on_control", "heartbeat.no_id")),
+    Defect("repeats-the-last-event", "drop_idle", (TWICE, "replay.strictly_after"), (ORDER,)),
+    Defect("forgets-on-graceful-restart", "restart_graceful", ("replay.survives_restart",), (LOST,)),
     Defect("limit-one-too-many", "per_user_limit", ("limits.exact",)),
     Defect("limit-one-too-few", "per_user_limit", ("limits.exact",), ("limits.slot_freed", LOST)),
     Defect(

@@ -49,7 +49,8 @@ def _header(plot: str, *, polls: bool, deadline: float | None) -> dict[str, Any]
         "promises": {
             "heartbeat": HEARTBEAT, "max_latency": 0.5, "replay_events": 40, "reset_event": "reset",
             "limit_per_user": LIMIT, "frees_slot_within": 1.0, "kill_switch_within": 2.0,
-            "token_expiry_within": 1.0, "unauthorized": [401, 403], "schemas": {"message": SCHEMA},
+            "token_expiry_within": 1.0, "unauthorized": [401, 403], "restart_keeps_replay": True,
+            "schemas": {"message": SCHEMA},
         },
     }  # fmt: skip
 
@@ -135,10 +136,10 @@ def _drop(how: str) -> Plot:
     return plot
 
 
-def _step(world: World, name: str, do: Callable[[], None]) -> None:
-    world.note("step", step=name, state="begin")
+def _step(world: World, name: str, do: Callable[[], None], **words: str) -> None:
+    world.note("step", step=name, state="begin", **words)
     do()
-    world.note("step", step=name, state="end")
+    world.note("step", step=name, state="end", **words)
 
 
 def _cut_inside_event(world: World) -> None:
@@ -184,10 +185,34 @@ def _restart_crash(world: World) -> None:
     names = _begin(world, users=world.rng.randint(2, 4))
     _burst(world, names, 4)
     world.run(0.3)
-    _step(world, "restart", lambda: world.crash(0.6))
+    _step(world, "restart", lambda: world.crash(0.6), how="crash")
     world.run(1.0)
     _await_open(world)
     _burst(world, names, 3)
+    world.run(0.5)
+
+
+def _restart_graceful(world: World) -> None:
+    names = _begin(world, users=world.rng.randint(2, 4))
+    _burst(world, names, 2)
+    world.run(0.3)
+    _step(world, "restart", lambda: world.restart(0.6), how="graceful")
+    world.run(1.0)
+    _await_open(world)
+    _burst(world, names, 1)
+    world.run(0.5)
+
+
+def _drop_idle(world: World) -> None:
+    names = _begin(world, users=2)
+    world.run(3.2)
+    _burst(world, names, 2)
+    world.run(1.5)
+    for _ in range(2):
+        _step(world, "drop", lambda: world.drop("fin"))
+        world.run(1.0)
+        _await_open(world)
+    _burst(world, names, 1)
     world.run(0.5)
 
 
@@ -289,7 +314,7 @@ def _rollout_restart(world: World) -> None:
     world.run(0.5)
     world.rollout(50)
     world.probe_all(200, repeat=1)
-    _step(world, "restart", lambda: world.crash(0.6))
+    _step(world, "restart", lambda: world.crash(0.6), how="crash")
     world.run(1.0)
     world.probe_all(200, repeat=1)
 
@@ -358,10 +383,12 @@ PLOTS: Final[Mapping[str, Plot]] = {
     "steady": _steady,
     "drop_fin": _drop("fin"),
     "drop_rst": _drop("rst"),
+    "drop_idle": _drop_idle,
     "cut_inside_event": _cut_inside_event,
     "silent_stall": _silent_stall,
     "refuse": _refuse,
     "restart_crash": _restart_crash,
+    "restart_graceful": _restart_graceful,
     "resume_beyond_buffer": _resume_beyond_buffer,
     "isolation": _isolation,
     "per_user_limit": _per_user_limit,

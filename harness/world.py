@@ -257,6 +257,8 @@ class World:
         if "replays-one-too-many" in self.defects and index is not None:
             replay = self.buffer[index:]
         mine = [one for one in replay if one.owner in (None, stream.sub.user)]
+        if not mine and index is not None and "repeats-the-last-event" in self.defects:
+            mine = self.buffer[index : index + 1]
         mine = mine[1:] if "replays-one-too-few" in self.defects else mine
         mine = [*mine, *mine] if "replays-twice" in self.defects else mine
         if (too_old and "silent-loss-when-too-old" not in self.defects) or "resets-needlessly" in self.defects:
@@ -308,6 +310,20 @@ class World:
         self.up = False
         self.drop("rst")
         self.at(down, self._start)
+
+    def restart(self, down: float) -> None:
+        """Go away in order and come back with the replay buffer."""
+        if "forgets-on-graceful-restart" in self.defects:
+            self.crash(down)
+            return
+        self.note("server.stop", "server", how="graceful")
+        self.up = False
+        self.drop("fin")
+        self.at(down, self._back)
+
+    def _back(self) -> None:
+        self.up = True
+        self.note("server.start", "server", epoch=self.epoch)
 
     def _start(self) -> None:
         self.restarts += 1
@@ -463,7 +479,6 @@ class World:
         if sub.gone:
             return
         sub.heard = self.now
-        sub.last_id = f"{after}-r" if "resets-with-id" in self.defects else sub.last_id
         data = f'{{"reason":"unknown","after":"{after}"}}'
         self.note(
             "sub.event", sub=sub.name, attempt=stream.attempt, id=sub.last_id, type=type, data=data, size=len(data)

@@ -136,6 +136,8 @@ class Hub:
         if "replays-one-too-many" in self.defects:
             found -= 1
         replay = tuple(one for one in self.buffer if one.number > found and self.entitled(one, user))
+        if not replay and "repeats-the-last-event" in self.defects:
+            replay = tuple(one for one in self.buffer if one.number == found and self.entitled(one, user))
         if "replays-one-too-few" in self.defects:
             replay = replay[1:]
         if "replays-twice" in self.defects:

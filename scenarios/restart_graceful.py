@@ -8,7 +8,7 @@ from harness.scenario import AwaitOpen, Burst, Restart, Scenario, Wait
 scenario = Scenario(
     users=8,
     rate=30,
-    checks=("admission.resume", "delivery", "reconnection.happens", "replay.ids_unique"),
+    checks=("admission.resume", "delivery", "reconnection.happens", "replay.ids_unique", "replay.survives_restart"),
     steps=(
         AwaitOpen(),
         Burst(2, "both"),

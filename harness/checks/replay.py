@@ -3,6 +3,7 @@
 from collections import Counter, defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import zip_longest
 
 from harness import attempts, declared, ledger
 from harness.attempts import Attempt, Life
@@ -13,6 +14,8 @@ from harness.published import Publication
 from harness.timing import disturbed, scripted
 
 HEARTBEATS = frozenset({"heartbeat", "ping", "keepalive", "keep-alive"})
+TOGETHER = 0.001  # seconds within which records of one block are written
+_SETS_ID = ("sub.event", "sub.id", "sub.run")
 Name = tuple[str, str, int]
 
 
@@ -126,9 +129,8 @@ def _went_on(one: Attempt) -> bool:
     return any(record.kind == "sub.run" or record.get("channel") is not None for record in one.seen)
 
 
-def _missing(history: History, one: Resume) -> int:
+def _missing(history: History, one: Resume, fates: tuple[str, ...] = ("lost", "unseen", "announced")) -> int:
     """How many of the subscriber's events between the last event ID and this request it never dispatched."""
-    fates = ("lost", "unseen", "announced")
     told = ledger.settled(history)[1]
     published = ledger.of(history).published.by_name
     missing = (published[name] for t in told if t.sub == one.life.sub and t.fate in fates and (name := _name(t)))
@@ -145,12 +147,10 @@ def no_needless_reset(history: History) -> Finding:
     promises = declared.of(history).promises
     if promises.replay_events is None or promises.reset_event is None:
         return waived("the target promises no replay buffer or no reset event")
-    starts = [record.t for record in history.of("server.start", "server.stop")]
     judged, wrong = 0, []
     for one in resumes(history):
         until = one.attempt.t_open or one.attempt.t_request
-        restarted = any(one.last.t <= t <= until for t in starts)
-        if restarted or _restarting(history, one.last.t, until) or scripted(history, until):
+        if _restarted(history, one.last.t, until) or scripted(history, until):
             continue
         if _behind(history, one.last, until) < promises.replay_events:
             judged += 1
@@ -164,10 +164,43 @@ def no_needless_reset(history: History) -> Finding:
     return passed(expected, f"{judged} resumes", (), reconnects=judged)
 
 
-def _restarting(history: History, t0: float, t1: float) -> bool:
-    """Whether the run restarted the server in between (a foreign server writes no records of its own)."""
+def _restarted(history: History, t0: float, t1: float) -> bool:
+    """Whether the server was restarted in between, as it or the run says (a foreign server writes no records)."""
+    own = [record.t for record in history.of("server.start", "server.stop")]
+    return any(t0 <= t <= t1 for t in (*own, *(t for t, _ in _restarts(history))))
+
+
+def _restarts(history: History) -> list[tuple[float, str]]:
+    """When the run restarted the server, and how."""
     steps = (one for one in history.of("step") if str(one["step"]).lower().startswith("restart"))
-    return any(t0 <= one.t <= t1 for one in steps)
+    return [(one.t, str(one.get("how", ""))) for one in steps]
+
+
+@check("replay.survives_restart", "QA-2", subject="server")
+def survives_restart(history: History) -> Finding:
+    """A server that promises so replays after a graceful restart what it could replay before."""
+    promises = declared.of(history).promises
+    if not promises.restart_keeps_replay or promises.replay_events is None:
+        return waived("the target promises no replay over a graceful restart")
+    judged, wrong = 0, []
+    for one in resumes(history):
+        until = one.attempt.t_open or one.attempt.t_request
+        over = {how for t, how in _restarts(history) if one.last.t <= t <= until}
+        behind = _behind(history, one.last, until)
+        if over != {"graceful"} or scripted(history, until) or behind >= promises.replay_events:
+            continue
+        judged += 1
+        told = None if promises.reset_event is None else _reset(one.attempt, promises.reset_event)
+        missing = _missing(history, one, ("lost", "announced"))
+        if told is not None or missing:
+            how = "nothing said" if told is None else f"{promises.reset_event} at {told.t:.6f}"
+            wrong.append(f"{one}: {how}, {missing} of the events before it never came")
+    if not judged:
+        return skipped("nobody resumed over a graceful restart with an id within the replay buffer")
+    expected = "a resume over a graceful restart goes on where it was"
+    if wrong:
+        return failed(expected, f"{len(wrong)} of {judged} did not", wrong, reconnects=judged)
+    return passed(expected, f"{judged} resumes", (), reconnects=judged)
 
 
 @check("replay.ids_unique", "QA-2", "SRV-6", subject="server")
@@ -178,9 +211,9 @@ def ids_unique(history: History) -> Finding:
         if record["id"]:
             digests[str(record["id"])].add(str(record["digest"]))
     wrong = [f"id {id!r} was given to {len(many)} events" for id, many in digests.items() if len(many) > 1]
-    judged = len(digests)
+    judged, carried = len(digests), _carried(history)
     for life in attempts.lives(history).values():
-        count, bad = _ids_of(life)
+        count, bad = _ids_of(life, carried)
         judged += count
         wrong += bad
     expected = "each id names one event"
@@ -193,18 +226,39 @@ def ids_unique(history: History) -> Finding:
     return passed(expected, f"{judged} ids", (), ids=judged)
 
 
-def _ids_of(life: Life) -> tuple[int, list[str]]:
+def _carried(history: History) -> set[tuple[str, object]]:
+    """The ids that events brought themselves for certain, with the digests of these events: ids that were new to some
+    subscriber.  Only of a client that tells of everything which sets an id is that known."""
+    if not declared.of(history).can("comments"):
+        return set()
+    lives = attempts.lives(history).values()
+    return {(id, record.get("digest")) for life in lives for record, id, before in _ids(life) if id != before}
+
+
+def _ids(life: Life) -> Iterator[tuple[Record, str, str]]:
+    """Each event of a subscriber with its id, and the last event ID before it."""
+    before = ""
+    for one in life.attempts:
+        before = one.header or before
+        for record in (record for record in one.seen if record.kind in _SETS_ID):
+            if record.kind == "sub.event":
+                yield record, str(record["id"]), before
+            before = str(record["id"])
+
+
+def _ids_of(life: Life, carried: set[tuple[str, object]]) -> tuple[int, list[str]]:
     """How many ids one subscriber saw, and those that came back with another payload.
 
-    An event without an id has that of the event before it, so the same id twice in a row proves nothing.
+    An event without an id has that of the event before it: the same id twice in a row proves nothing, unless the
+    second event brought it to somebody else as well.
     """
     payloads: dict[str, object] = {}
-    previous, wrong = "", []
-    for record in (record for one in life.attempts for record in one.seen if record.kind == "sub.event"):
-        id, digest = str(record["id"]), record.get("digest")
-        if id and id != previous and digest is not None and payloads.setdefault(id, digest) != digest:
+    wrong = []
+    for record, id, before in _ids(life):
+        digest = record.get("digest")
+        own = id != before or (id, digest) in carried
+        if id and own and digest is not None and payloads.setdefault(id, digest) != digest:
             wrong.append(f"{life.sub}: id {id!r} came back at {record.t:.6f} with another event")
-        previous = id
     return len(payloads), wrong
 
 
@@ -220,40 +274,80 @@ def heartbeat_no_id(history: History) -> Finding:
     return _no_id(history, heartbeats_only=True)
 
 
+@dataclass(frozen=True, slots=True)
+class _Frame:
+    """A control or heartbeat frame, or an id-only block; `own`: the id that it set, if it set another one."""
+
+    record: Record
+    own: str
+
+
 def _no_id(history: History, *, heartbeats_only: bool) -> Finding:
     reset = declared.of(history).promises.reset_event
     types = HEARTBEATS if heartbeats_only else HEARTBEATS | {DROPPED, reset or DROPPED}
-    known = {str(one["id"]) for one in history.of("published") if one["id"]}
-    judged, wrong = 0, []
+    frames = moved = resumed = 0
+    wrong = []
     for life in attempts.lives(history).values():
-        count, bad = _moved(history, life, known, types)
-        judged += count
-        wrong += bad
+        for one, following in zip_longest(life.attempts, life.attempts[1:]):
+            found = [*_frames(history, one, types, heartbeats_only=heartbeats_only)]
+            frames, moved = frames + len(found), moved + sum(bool(frame.own) for frame in found)
+            if not found or following is None or following.t_open is None or not following.header:
+                continue
+            last = _last(one, found)
+            harm = _harm(history, life, last, following) if last is not None and following.header == last.own else ""
+            resumed += harm is not None
+            wrong += [f"{life.sub}: {_named(last)}, and the resume from it {harm}"] if harm and last else []
     expected = "no id on " + ("heartbeats" if heartbeats_only else "control and heartbeat frames")
+    expected += ", unless a resume from it loses nothing"
     if wrong:
-        return failed(expected, f"{len(wrong)} moved the last event ID", wrong)
-    if not judged:
+        return failed(expected, f"{len(wrong)} led a resume astray", wrong)
+    if moved and not resumed:
+        return skipped(f"{moved} frames had an id of their own, and nobody resumed after one")
+    if not frames:
         return skipped("no control or heartbeat frame was seen")
-    return passed(expected, f"{judged} frames", (), frames=judged)
+    return passed(expected, f"{frames} frames, {moved} with an id of their own", (), frames=frames)
 
 
-def _moved(history: History, life: Life, known: set[str], types: frozenset[str]) -> tuple[int, list[str]]:
-    """How many control frames one subscriber saw, and which of them set an id of their own."""
-    judged, last, wrong = 0, "", []
-    got: set[str] = set()
-    for one in life.attempts:
-        end = disturbed(history, one.t_request, one.told_end or history.end)
-        for record in one.seen:
-            judging = record.t <= end and not scripted(history, record.t)
-            control = record.kind == "sub.event" and record["type"] in types and record.get("channel") is None
-            judged += judging and (control or record.kind in ("sub.comment", "sub.id"))
-            id = str(record.get("id") or "")
-            own = id in ("", last, one.header) or id in got or id in known
-            if judging and (control or record.kind == "sub.id") and not own:
-                wrong.append(
-                    f"{life.sub}: {record.get('type', 'a block without data')} set id {id!r} at {record.t:.6f}"
-                )
-            last = id or last
-            if record.kind == "sub.event" and not control:
-                got.add(id)
-    return judged, wrong
+def _named(frame: _Frame) -> str:
+    return f"{frame.record.get('type', 'a block without data')} set id {frame.own!r} at {frame.record.t:.6f}"
+
+
+def _frames(history: History, one: Attempt, types: frozenset[str], *, heartbeats_only: bool) -> Iterator[_Frame]:
+    """The frames of one stream that are no events of the product's, up to when its server broke it on purpose."""
+    end = disturbed(history, one.t_request, one.told_end or history.end)
+    last, before = one.header or "", None
+    for record in one.seen:
+        id = str(record.get("id") or "")
+        alone = record.kind == "sub.id" and (not heartbeats_only or _beat_with(before, record))
+        control = record.kind == "sub.event" and record["type"] in types and record.get("channel") is None
+        if (alone or control or record.kind == "sub.comment") and record.t <= end and not scripted(history, record.t):
+            yield _Frame(record, id if (alone or control) and id != last else "")
+        last, before = id or last, record
+
+
+def _beat_with(before: Record | None, record: Record) -> bool:
+    """Whether an id without data came in the same block as a comment, as a heartbeat with an id does."""
+    return before is not None and before.kind == "sub.comment" and record.t - before.t <= TOGETHER
+
+
+def _last(one: Attempt, frames: list[_Frame]) -> _Frame | None:
+    """The frame from whose id the next attempt goes on, if there is one."""
+    setting = [record for record in one.seen if record.kind in _SETS_ID and record["id"]]
+    owning = [frame for frame in frames if frame.own]
+    if not owning or not setting or setting[-1]["id"] != owning[-1].own:
+        return None
+    return owning[-1]
+
+
+def _harm(history: History, life: Life, frame: _Frame, resumed: Attempt) -> str | None:
+    """What came of a resume from a frame's id: "" if all was well, None if it cannot be told."""
+    t, until, promises = frame.record.t, resumed.t_open, declared.of(history).promises
+    if until is None or scripted(history, until) or _restarted(history, t, until):
+        return None
+    since = [one for one in ledger.of(history).published.by_name.values() if t < one.done and one.t <= until]
+    within = promises.replay_events is not None and len(since) < promises.replay_events
+    if within and promises.reset_event is not None and _reset(resumed, promises.reset_event) is not None:
+        return f"was answered with {promises.reset_event}"
+    told = (one for one in ledger.settled(history)[1] if one.sub == life.sub and one.fate == "lost")
+    lost = sum(t < one.t <= resumed.t_request for one in told)
+    return f"lost {lost} events" if lost else ""

@@ -26,6 +26,13 @@ def handover(mock):
     return raw.ids == live
 
 
+def brings_nothing_if_nothing_was_missed(mock):
+    (last,) = mock.publish()
+    raw = mock.stream(last_event_id=last)
+    raw.until(mock.publish()[0].encode() + b"\n")
+    return len(raw.ids) == 1
+
+
 def no_heartbeat(mock):
     raw = mock.stream()
     try:
@@ -209,6 +216,7 @@ BEHAVES = {
     "replays-one-too-few": replays,
     "replays-twice": replays,
     "resets-needlessly": replays,
+    "repeats-the-last-event": brings_nothing_if_nothing_was_missed,
     "loses-handover": handover,
     "leaks-to-other-user": isolates,
     "no-heartbeat": no_heartbeat,
@@ -265,6 +273,17 @@ def test_defect_reuses_ids_after_restart(start_mock):
 
 
 @pytest.mark.slow
+def test_defect_forgets_on_graceful_restart(start_mock):
+    mock = start_mock()
+    (before,) = mock.publish()
+    mock.restart("graceful")
+    assert b"event: reset" not in mock.stream(last_event_id=before).body
+    mock.order("/defect", name="forgets-on-graceful-restart", on=True)
+    mock.restart("graceful")
+    mock.stream(last_event_id=before).until(b"event: reset")
+
+
+@pytest.mark.slow
 def test_defect_flag_not_sticky_over_restart(start_mock):
     mock = start_mock()
     names = [f"user-{number}" for number in range(30)]
@@ -278,7 +297,8 @@ def test_defect_flag_not_sticky_over_restart(start_mock):
 
 
 def test_every_defect_is_tried_and_asked_for_somewhere():
-    assert set(BEHAVES) | {"reuses-ids-after-restart", "flag-not-sticky-over-restart"} == set(DEFECTS)
+    restarted = {"reuses-ids-after-restart", "forgets-on-graceful-restart", "flag-not-sticky-over-restart"}
+    assert set(BEHAVES) | restarted == set(DEFECTS)
     folder = Path(mock_server.__file__).parent
     code = "".join(file.read_text() for file in folder.glob("*.py") if file.name != "defects.py")
     asked = set(re.findall(r'"([a-z0-9-]+)" (?:not )?in [a-z_.]*defects', code))
