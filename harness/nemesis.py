@@ -21,6 +21,7 @@ from harness.faults import Toxic
 from harness.history import Writer, redact_headers
 from harness.proxy.control import Proxy
 from harness.scenario import (
+    MOST_REPLAY,
     AwaitOpen,
     Burst,
     Churn,
@@ -148,11 +149,12 @@ class Nemesis:
                 assert_never(step)
 
     async def _burst(self, step: Burst) -> None:
-        if step.to in ("each", "both"):
-            for user in self.users:
-                await self.server.publish(user, step.count)
-        if step.to in ("all", "both"):
-            await self.server.publish(None, step.count)
+        to: list[str | None] = [*self.users] if step.to in ("each", "both") else []
+        to += [None] if step.to in ("all", "both") else []
+        promised = self.server.promises.replay_events or 0
+        more = promised // len(to) + 1 if step.beyond_replay and promised < MOST_REPLAY else 0
+        for user in to:
+            await self.server.publish(user, max(step.count, more))
 
     async def _network(self, step: Network) -> None:
         if self.proxy is None:

@@ -24,6 +24,8 @@ FAST_CLIENT: Final[Mapping[str, Any]] = {
     "policy": "resilient", "reconnection_time": 0.3, "backoff_base": 0.25, "backoff_cap": 4.0, "stable_after": 1.0,
 }  # fmt: skip
 
+MOST_REPLAY: Final = 2000  # events; nobody is kept waiting for a burst beyond a replay that is larger
+
 
 @dataclass(frozen=True, slots=True)
 class Wait:
@@ -46,10 +48,15 @@ class AwaitOpen:
 
 @dataclass(frozen=True, slots=True)
 class Burst:
-    """Publish `count` events at once to every user's channel ("each"), to all ("all") or to both ("both")."""
+    """Publish `count` events at once to every user's channel ("each"), to all ("all") or to both ("both").
+
+    With `beyond_replay` as many more as make the whole burst larger than the replay that the target promises, unless
+    that is MOST_REPLAY or more.
+    """
 
     count: int
     to: Literal["each", "all", "both"] = "both"
+    beyond_replay: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ scenario = Scenario(
         Wait(0.5),
         Network("disable"),
         Wait(0.2),
-        Burst(20, "both"),
+        Burst(20, "both", beyond_replay=True),
         Network("enable"),
         Wait(1.5),
         AwaitOpen(),

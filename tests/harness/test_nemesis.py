@@ -83,6 +83,13 @@ def test_a_step_orders_what_it_says_and_is_recorded_at_both_ends(step, orders):
     assert fields.keys() == set(type(step).__slots__)
 
 
+@pytest.mark.parametrize(("promised", "count"), [(None, 2), (3, 2), (8, 3), (9, 4), (2000, 2)])
+def test_a_burst_can_be_larger_than_the_promised_replay_unless_that_is_huge(promised, count):
+    server = NotingServer(promises=Promises(replay_events=promised))
+    orders = acted(Burst(2, "both", beyond_replay=True), server=server).server.orders
+    assert orders == [("publish", user, count, None) for user in ("u0", "u1", None)]
+
+
 def test_a_change_of_the_flag_has_the_promised_time(monkeypatch):
     monkeypatch.setattr(nemeses, "UNPROMISED", 0.03)
     [begin, end] = acted(Rollout(1.0)).writer.of("step")

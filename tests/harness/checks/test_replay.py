@@ -158,3 +158,13 @@ def test_a_graceful_restart_keeps_the_replay_where_that_is_promised():
     assert survived(*restart("graceful"), *NEXT, **silent) is Outcome.PASS
     assert survived(*restart("crash"), RESET) is survived(RESET) is Outcome.SKIP
     assert survived(*restart("graceful"), RESET, promises={"replay_events": 9}) is Outcome.SKIP
+
+
+def test_a_replay_that_is_larger_than_any_burst_is_not_judged():
+    def told(count):
+        header = {"promises": {"replay_events": count, "reset_event": "reset"}}
+        [one] = judge(planted.history([sub(1, "open", attempt=0)], **header), [REGISTRY["replay.reset_when_too_old"]])
+        return one.outcome, one.waived
+
+    assert told(2000) == (Outcome.SKIP, True)
+    assert told(1999) == (Outcome.SKIP, False)
