@@ -26,5 +26,6 @@ scenario = Scenario(
         Burst(3, "both"),
         Wait(0.5),
     ),
-    needs=frozenset({"publish", "replay", "shared"}),
+    # The client is what is asked about, and only the mock tells of its connections.
+    needs=frozenset({"publish", "replay", "shared", "mock"}),
 )
