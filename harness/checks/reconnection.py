@@ -4,8 +4,9 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from harness import declared
-from harness.attempts import Attempt, Life, lives, pairs
+from harness.attempts import Attempt, Life, attempts, lives, pairs
 from harness.check import Finding, Outcome, check, failed, passed, skipped, unknown, waived
+from harness.checks.flag import REFUSED, off
 from harness.history import History
 from harness.timing import RESOLUTION, heard, too_late
 
@@ -207,7 +208,19 @@ def not_too_early(history: History) -> Finding:
 @check("reconnection.stops_on_204", "RB-1", "SSE-14", subject="client")
 def stops_on_204(history: History) -> Finding:
     """After 204 No Content a client does not come back, unless it says that it polls and does so in between."""
+    if not any(one.status == 204 for one in attempts(history)) and (others := _refused_while_off(history)):
+        return waived(f"the flag's answer is {others[0]}, not 204: see reconnection.stops_on_refusal")
     return _stops(history, lambda one, _: one.status == 204, "no attempt after 204")
+
+
+def _refused_while_off(history: History) -> list[int]:
+    """The statuses of refusals, other than 204, while the flag was off for everybody."""
+    return [
+        one.status
+        for stage in off(history)
+        for one in attempts(history)
+        if one.status in REFUSED and stage.settled <= one.t_request <= stage.end
+    ]
 
 
 @check("reconnection.stops_on_refusal", "QA-4", "SSE-13", "SSE-15", "SSE-84", subject="client")

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from harness import attempts, declared
 from harness.attempts import Attempt, Life
 from harness.check import Finding, Outcome, check, failed, passed, skipped, unknown, waived
-from harness.checks.flag import Stage, off
+from harness.checks.flag import REFUSED, Stage, off, stages
 from harness.history import History
 from harness.stats import rate_excess
 from harness.timing import allowance, fault_windows, too_late
@@ -28,7 +28,10 @@ _CHANGES = ("step flag", "step rollout")  # what is judged, and no fault that ex
 
 @check("rollback.falls_back", "UX-2", subject="client")
 def falls_back(history: History) -> Finding:
-    """Where streaming is not to be had (204) a client that declares it polls instead, from its next interval on."""
+    """Where streaming is not to be had a client that declares it polls instead, from its next interval on.
+
+    A 204 says so, and so does whatever else the server answers to those for whom the flag is off.
+    """
     every = declared.of(history).number("poll_every")
     if not declared.of(history).can("polling") or every is None:
         return waived("the client does not declare polling, or the run offers none")
@@ -49,17 +52,25 @@ def falls_back(history: History) -> Finding:
 
 
 def _fallen(history: History, life: Life, bound: float) -> Iterator[tuple[Outcome, str]]:
-    """Of each 204 whether a poll followed in time; nothing where the subscriber was closed before it was due."""
+    """Of each answer that there is no stream whether a poll followed in time; nothing where the subscriber was closed
+    before it was due."""
     until = history.end if life.t_close is None else life.t_close
     for one in life.attempts:
-        if one.status != 204 or one.t_response is None:
+        if one.t_response is None or not (one.status == 204 or _gated(history, one)):
             continue
         poll = next((record.t for record in life.polls if record.t >= one.t_response), None)
         if poll is None and until - one.t_response <= bound:
             continue
         end = until if poll is None else poll
-        text = f"{one.sub} attempt {one.number}: 204 at {one.t_response:.6f}, {'no' if poll is None else 'a'} poll"
+        told = f"{one.status} at {one.t_response:.6f}, {'no' if poll is None else 'a'} poll"
+        text = f"{one.sub} attempt {one.number}: {told}"
         yield too_late(history, end - one.t_response - bound, one.t_response, end), f"{text} until {end:.6f}"
+
+
+def _gated(history: History, one: Attempt) -> bool:
+    """Whether a refusal came while the flag was off for some or all."""
+    found = (stage for stage in stages(history) if stage.percent < 100)
+    return one.status in REFUSED and any(stage.start <= one.t_request <= stage.end for stage in found)
 
 
 @check("rollback.state_cleared", "RB-2", subject="client")

@@ -172,6 +172,16 @@ def test_checks_skip_what_was_not_exercised():
     assert verdict("reconnection.retry_after", **declares) is Outcome.SKIP
 
 
+def test_a_flag_that_answers_otherwise_than_204_is_judged_by_the_other_rule():
+    off = (0.5, "flag.set", {"enabled": False})
+    gone = [off, sub(1, "attempt", attempt=0, last_event_id=None)]
+    gone += [sub(1.1, "response", attempt=0, status=404, headers={"x": "y"})]
+    [told] = judge(planted.history(gone), [REGISTRY["reconnection.stops_on_204"]])
+    assert (told.outcome, told.waived) == (Outcome.SKIP, True)
+    [told] = judge(planted.history(gone[1:]), [REGISTRY["reconnection.stops_on_204"]])
+    assert (told.outcome, told.waived) == (Outcome.SKIP, False)
+
+
 def test_who_polled_in_between_may_ask_for_a_stream_again_and_goes_on_where_polling_ended():
     again = [*refused(204), sub(4, "attempt", attempt=1, last_event_id="9")]
     poll = sub(2, "poll", status=200, events=1)

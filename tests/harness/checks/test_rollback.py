@@ -75,6 +75,13 @@ def flag(t, percent):
     return (t, "flag.set", {"enabled": percent > 0, "percent": percent})
 
 
+def test_whatever_is_answered_while_the_flag_is_off_sends_a_client_to_polling():
+    missing = [start(), attempt(1, 0), answer(1.1, 0, 404)]
+    assert judge_("falls_back", *missing) is judge_("falls_back", flag(0.5, 100), *missing) is Outcome.SKIP
+    assert judge_("falls_back", flag(0.5, 10), *missing) is Outcome.FAIL
+    assert judge_("falls_back", flag(0.5, 10), *missing, poll(1.5)) is Outcome.PASS
+
+
 STREAMED = [start(), attempt(1, 0), answer(1.1, 0, 200), sub(1.1, "open", attempt=0), event(2, "7")]
 ENDED = [flag(4, 0), sub(4.1, "end", attempt=0, reason="eof"), attempt(4.5, 1, "7"), answer(4.6, 1, 204), poll(5)]
 
