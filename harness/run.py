@@ -10,6 +10,7 @@ Phases:
  6. drain      a sentinel is published per channel and awaited
  7. close      every subscriber is closed
  8. stop       server and proxy end; the parts of the history are merged into OUT/history.jsonl
+ 9. leave      a server of the user's gets the time that it promises to need, so that the next run finds its slots free
 Judging comes later and elsewhere (`judged`), from that file alone.  A server or proxy that dies, a hook that fails, a
 run that exceeds its limit or is interrupted leaves a record `trouble`: then nothing is a pass or a failure.
 """
@@ -43,6 +44,7 @@ from harness.servers import ForeignServer, MockServer, Server
 from harness.target import Promises, Target, load_target
 
 DEADLINE_BEATS: Final = 2.5
+GLANCE: Final = 0.1
 CLIENTS: Final = Path(clients.__file__).resolve().parent
 ADAPTERS: Final = ("httpx_sse",)  # they stand there for clients of other people
 PACKAGES: Final = ("starlette", "uvicorn", "uvloop", "httptools", "httpx", "httpcore", "h11", "httpx-sse")
@@ -78,13 +80,16 @@ async def record(job: Job, say: Say) -> Path:
     say("start")
     plan = resolve(job)
     writer = meters.open_history(parts / "run.jsonl", "run", **plan.header())
+    interrupted = False
     try:
         if not plan.missing:
-            await _watched(plan, writer, parts, say)
+            interrupted = await _watched(plan, writer, parts, say)
     finally:
         writer.close()
     merged = history.merge(history.read(path) for path in sorted(parts.glob("*.jsonl")))
     history.save(merged, out / "history.jsonl")
+    if plan.target is not None and not plan.missing and not interrupted:
+        await leave(ForeignServer(plan.target, writer))
     return out / "history.jsonl"
 
 
@@ -228,8 +233,8 @@ def _demand_client(client: Any, name: str) -> None:
         raise HarnessError(f"client {name!r}: subscribe does not take the session and nothing else; mend it") from None
 
 
-async def _watched(plan: Plan, writer: Writer, parts: Path, say: Say) -> None:
-    """Run the phases; whatever keeps them from ending is trouble."""
+async def _watched(plan: Plan, writer: Writer, parts: Path, say: Say) -> bool:
+    """Run the phases; whatever keeps them from ending is trouble. Whether the user interrupted them."""
     loop = asyncio.get_running_loop()
     phases = asyncio.create_task(_phases(plan, writer, parts, say))
     interrupted = asyncio.Event()
@@ -256,6 +261,7 @@ async def _watched(plan: Plan, writer: Writer, parts: Path, say: Say) -> None:
     finally:
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.remove_signal_handler(number)
+    return interrupted.is_set()
 
 
 async def _phases(plan: Plan, writer: Writer, parts: Path, say: Say) -> None:
@@ -345,6 +351,27 @@ async def drain(nemesis: Nemesis, seconds: float) -> None:
     channels = {user: (testevent.channel_of(user), testevent.ALL) for user in users}
     missing = await crowd.drain(digests, channels, seconds)
     writer.write("drain", state="end", timed_out=bool(missing), missing=missing)
+
+
+async def leave(server: Server) -> None:
+    """Wait until a server has given back every slot: as it says itself, or for as long as it promises to need."""
+    promises, loop = server.promises, asyncio.get_running_loop()
+    if promises.limit_per_user is not None and promises.frees_slot_within is not None:
+        until = loop.time() + promises.frees_slot_within
+        while not await _empty(server) and (left := until - loop.time()) > 0:
+            await asyncio.sleep(min(GLANCE, left))
+    await server.stop()
+
+
+async def _empty(server: Server) -> bool:
+    """Whether a server says that it holds neither a stream nor a slot."""
+    stats: Mapping[str, Any] | None = None
+    with contextlib.suppress(HarnessError):  # what it has shown is saved by now
+        stats = await server.stats()
+    if stats is None or stats.get("open") != 0:
+        return False
+    slots = stats.get("slots")
+    return not any(slots.values()) if isinstance(slots, Mapping) else slots == 0
 
 
 async def _cancelled(task: asyncio.Task[Any]) -> None:

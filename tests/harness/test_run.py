@@ -2,6 +2,7 @@ import asyncio
 import json
 import os
 import signal
+import time
 from dataclasses import asdict
 from pathlib import Path
 
@@ -203,6 +204,22 @@ def recorded(job):
     said = []
     path = asyncio.run(run.record(job, said.append))
     return history.load(path), said
+
+
+@pytest.mark.slow
+def test_a_server_is_left_when_it_holds_nothing_or_after_the_time_that_it_promises():
+    def seconds(told, **promised):
+        server = NotingServer(
+            promises=Promises(**{"limit_per_user": 2, "frees_slot_within": 0.3, **promised}), told=told
+        )
+        began = time.monotonic()
+        asyncio.run(run.leave(server))
+        assert server.orders == [("stop",)]
+        return time.monotonic() - began
+
+    assert min(seconds(None), seconds({"open": 1}), seconds({"open": 0, "slots": {"a": 1}})) >= 0.29
+    assert max(seconds({"open": 0, "slots": {"a": 0}}), seconds({"open": 0, "slots": 0})) < 0.25
+    assert max(seconds(None, frees_slot_within=None), seconds(None, limit_per_user=None)) < 0.25
 
 
 @pytest.mark.slow
