@@ -1,6 +1,7 @@
 """Who may see what: tokens, their expiry, one's own events, and data that stays data."""
 
 from collections.abc import Iterator
+from itertools import zip_longest
 from math import inf
 
 from harness import attempts, declared, ledger
@@ -69,7 +70,7 @@ def _outliving(history: History) -> Iterator[tuple[Outcome, str]]:
             continue
         expires, exact = life.t_start + life.ttl, life.sub in _refreshes(history)
         used = _with_first_token(history, life, expires)
-        for one, following in zip(used, [*used[1:], None], strict=True):
+        for one, following in zip_longest(used, used[1:]):
             name = f"{one.sub} attempt {one.number}"
             if one.t_open is None:
                 continue

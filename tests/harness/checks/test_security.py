@@ -56,6 +56,10 @@ def test_a_stream_must_not_outlive_its_token():
     assert verdict("security.token_expiry", SHORT, opened, *lags(9)) is Outcome.SKIP
 
 
+def test_who_made_no_attempt_shows_nothing():
+    assert expiry(SHORT, *lags(9)) is Outcome.SKIP
+
+
 def test_an_expired_token_of_a_probe():
     assert expiry(probe("expired", 200)) is Outcome.FAIL
     assert expiry(probe("expired", 401)) is Outcome.UNKNOWN
