@@ -12,6 +12,7 @@ on and up to which moment the server owned up to missing events.  Nothing is dec
 
 What was dispatched without a record of its publication is a phantom; `unrecorded` where such records are missing.
 
+Where no replay is promised, a new stream owes nothing of what was published since the one before it ended.
 A refusal of a resume is an announcement only if no later attempt with the same id was accepted: that one has to
 bring what the refused one did not.  A subscriber that gives up stays entitled: what a last refusal keeps from it is
 announced, the rest is unseen.  Of a client that tells no attempts nobody knows why it gave up, so it counts as closed.
@@ -36,6 +37,7 @@ Fate = Literal["lost", "unseen", "announced", "duplicated", "reordered", "phanto
 DROPPED: Final = "dropped"
 KEPT: Final = 1000
 PROMPT: Final = 0.25  # seconds that an event may take unseen, where no latency is promised
+LATER: Final = (408, 425, 429)  # these say when, and nothing of events
 _SEQ_WINDOW: Final = 64
 
 
@@ -78,10 +80,14 @@ class Account:
 
 @dataclass(frozen=True, slots=True)
 class Announcement:
-    """The server owned up: what was published until `until`, beyond what had been dispatched (`floor`), is missing."""
+    """The server owned up: what was published until `until`, beyond what had been dispatched (`floor`), is missing.
+
+    `since`: only what was published from then on.
+    """
 
     until: float
     floor: Mapping[tuple[str, str], int]
+    since: float = -inf
 
 
 @dataclass(slots=True)
@@ -105,6 +111,7 @@ class _Sub:
     has_id: bool = False
     tells: bool = False
     open_since: float | None = None
+    ended: float = -inf
     heard: float = 0.0
     barren: list[tuple[float, float]] = field(default_factory=list)
     refused: tuple[str | None, Mapping[tuple[str, str], int]] | None = None
@@ -123,11 +130,17 @@ Owed = Callable[[Publication, float], Fate | None]
 class Ledger:
     """Folds records into fates and accounts; `feed` each record in the order of time, then ask.
 
-    `owed` says what became of an event if its stream ended at a moment and had brought nothing by then.
+    `owed` says what became of an event if its stream ended at a moment and had brought nothing by then; `replays`: the
+    server promises to bring on a later stream what was published in between.
     """
 
     def __init__(
-        self, promises: Promises | None = None, *, clock_error: float = 0.0, owed: Owed = lambda _, __: None
+        self,
+        promises: Promises | None = None,
+        *,
+        clock_error: float = 0.0,
+        owed: Owed = lambda _, __: None,
+        replays: bool = True,
     ) -> None:
         self.published = Publications()
         self.anomalies: list[Anomaly] = []  # those that are known when the event comes
@@ -135,6 +148,8 @@ class Ledger:
         self.untold: Counter[tuple[str, str, str]] = Counter()
         self.deliveries = 0
         self._reset = (promises or Promises()).reset_event
+        self._prompt = (promises or Promises()).max_latency or PROMPT
+        self._replays = replays
         self._clock_error = clock_error
         self._owed = owed
         self._subs: dict[str, _Sub] = {}
@@ -186,7 +201,7 @@ class Ledger:
     def _answered(sub: _Sub, status: int) -> None:
         sub.status = status
         resumes = sub.first_open is not None and (sub.header is not None or not sub.has_id)
-        if resumes and (400 <= status < 500 or status == 204):
+        if resumes and (400 <= status < 500 or status == 204) and status not in LATER:
             sub.refused = (sub.header, sub.tops())
 
     @staticmethod
@@ -203,14 +218,16 @@ class Ledger:
     def _over(sub: _Sub, t: float) -> None:
         if sub.open_since is not None and not sub.tracks:
             sub.barren.append((sub.open_since, t))
-        sub.open_since = None
+        if sub.open_since is not None:
+            sub.open_since, sub.ended = None, t
 
-    @classmethod
-    def _opened(cls, sub: _Sub, t: float) -> None:
-        cls._over(sub, sub.heard)  # if nobody told of the end of the stream before
+    def _opened(self, sub: _Sub, t: float) -> None:
+        self._over(sub, sub.heard)  # if nobody told of the end of the stream before
         sub.open_since = sub.heard = t
         if sub.first_open is None or not sub.tracks:
             sub.first_open = t  # nobody can resume before its first event: until then each opening is a first one
+        elif not self._replays:
+            sub.announcements.append(Announcement(t, sub.tops(), sub.ended - self._prompt))
         sub.connections += 1
         sub.floor = sub.tops()
         if sub.refused is not None:
@@ -235,6 +252,9 @@ class Ledger:
             self._note("cross-user", sub, record, epoch, seq, detail=f"it belongs to {record['owner']}")
         else:
             epoch = self.published.name(epoch, channel, seq, digest)[0]
+            one = self.published.by_name.get((epoch, channel, seq))
+            if one is not None and one.type != record["type"] and record.get("via") != "poll":
+                self._note("torn", sub, record, epoch, seq, detail=f"a {one.type} came as a {record['type']}")
             self._take(sub, record, (epoch, channel), seq)
 
     def _control(self, sub: _Sub, record: Record) -> None:
@@ -370,7 +390,8 @@ class Ledger:
         return max((one.position for one in known if one is not None and one.channel == channel), default=-1)
 
     def _covers(self, announced: Announcement, one: Publication) -> bool:
-        return one.t <= announced.until and one.position > self._highest(announced.floor, one.channel)
+        published = announced.since <= one.done and one.t <= announced.until
+        return published and one.position > self._highest(announced.floor, one.channel)
 
     @staticmethod
     def _missing(fate: Fate, sub: _Sub, one: Publication) -> Anomaly:
@@ -416,7 +437,9 @@ def count(history: History, fate: Fate) -> int:
 def _of(history: History) -> Ledger:
     promises = Promises.of(history.header)
     owed = partial(_owed, history, promises.max_latency)
-    ledger = Ledger(promises, clock_error=history.clock_error, owed=owed)
+    # A header without promises says nothing; one whose target promises no replay does.
+    replays = promises.replay_events is not None or "promises" not in history.header
+    ledger = Ledger(promises, clock_error=history.clock_error, owed=owed, replays=replays)
     for record in history:
         ledger.feed(record)
     return ledger

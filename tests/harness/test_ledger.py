@@ -61,7 +61,8 @@ def settle(*records, **header):
 
 
 def test_what_is_published_after_the_first_open_is_due():
-    account, fates = settle(pub(1, 1), opened(2), pub(3, 2), got(4, 2), DRAIN, sentinel(91, 3), got(92, 3))
+    account, fates = settle(pub(1, 1), opened(2), pub(3, 2), got(4, 2), DRAIN, sentinel(91, 3),
+                            got(92, 3, type="sentinel"))  # fmt: skip
     assert (account.entitled, account.delivered, fates) == (2, 2, [])
 
 
@@ -198,12 +199,48 @@ def test_the_only_stream_of_a_subscriber_that_was_closed_owed_it_too():
     assert (account.entitled, fates) == (1, [("lost", 1)])
 
 
-@pytest.mark.parametrize("status", [401, 429, 404, 204])
+@pytest.mark.parametrize("status", [401, 404, 204])
 def test_a_refused_resume_announces_what_it_would_have_brought(status):
     account, _ = settle(
         opened(1), pub(2, 1), got(3, 1), pub(4, 2), attempt(5, 1, "e-1"), refused(6, 1, status), DRAIN, sentinel(91, 3)
     )
     assert (account.announced, account.unseen) == (2, 0)
+
+
+@pytest.mark.parametrize("status", [408, 425, 429])
+def test_a_resume_that_may_come_again_later_is_told_of_no_loss(status):
+    missing = [opened(1), pub(2, 1), got(3, 1), pub(4, 2), attempt(5, 1, "e-1"), refused(6, 1, status)]
+    account, _ = settle(*missing, DRAIN, sentinel(91, 3))
+    assert (account.announced, account.unseen) == (0, 2)
+    account, _ = settle(*missing, (7, "sub.closed", {"sub": "s", "reason": "gave up"}), DRAIN, sentinel(91, 3))
+    assert (account.announced, account.unseen) == (2, 0)
+
+
+def test_without_a_promised_replay_a_new_stream_owes_nothing_of_before():
+    ended = (5, "sub.end", {"sub": "s", "attempt": 0, "reason": "eof"})
+    rows = [
+        opened(1),
+        pub(2, 1),
+        got(2.1, 1),
+        pub(3, 2),
+        ended,
+        pub(6, 3),
+        opened(7, 1),
+        pub(8, 4),
+        pub(9, 5),
+        got(9.1, 5),
+    ]
+    none = {"promises": {"replay_events": None, "max_latency": 1.0}}
+    assert settle(*rows, **none)[1] == [("lost", 2), ("announced", 3), ("lost", 4)]
+    assert settle(*rows)[1] == [("lost", 2), ("lost", 3), ("lost", 4)]
+    late = [opened(1), pub(2, 1), got(2.1, 1), pub(4.5, 2), ended, opened(7, 1), pub(9, 3), got(9.1, 3)]
+    assert settle(*late, **none)[1] == [("announced", 2)]
+
+
+def test_an_event_that_comes_as_another_type_is_torn_and_delivered():
+    account, fates = settle(opened(1), pub(2, 1, type="job"), got(3, 1), pub(4, 2, type="job"), got(5, 2, type="job"))
+    assert (account.delivered, fates) == (2, [("torn", 1)])
+    assert settle(opened(1), pub(2, 1, type="job"), got(3, 1, via="poll"))[1] == []
 
 
 def test_a_refusal_that_a_later_resume_with_the_same_id_made_good_announces_nothing():
