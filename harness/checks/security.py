@@ -153,7 +153,9 @@ def framing(history: History) -> Finding:
         return skipped("no test event was delivered")
     if not _tells(history):
         return skipped("the client does not tell of lines that it ignores: an id with NUL would not be seen")
-    return passed(expected, f"{deliveries} deliveries", (), deliveries=deliveries)
+    several = sum(one.get("lines", 1) > 1 for one in history.of("sub.event"))
+    shown = f"{several} of several lines" if several else "none seen of several lines, so their splitting was not tried"
+    return passed(expected, f"{deliveries} deliveries, {shown}", (), deliveries=deliveries, multiline=several)
 
 
 def _tells(history: History) -> bool:

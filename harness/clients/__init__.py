@@ -113,7 +113,8 @@ class Session:
         for one in (id, type, data):
             _demand("event", one, str, "id, type and data as str")
         told = testevent.read(data)
-        way = {} if via == "stream" else {"via": via}
+        way: dict[str, Any] = {} if via == "stream" else {"via": via}
+        way |= {"lines": data.count("\n") + 1} if "\n" in data else {}
         if told is None:
             self._record("event", id=id, type=type, data=data[:LONGEST_TEXT], size=len(data), **way)
         else:

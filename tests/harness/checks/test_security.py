@@ -133,7 +133,11 @@ def test_who_tells_of_no_ignored_line_cannot_show_that_there_was_none():
     start = sub(0.5, "start", user="u", options={})
     assert verdict("security.framing", start, sub(1, "open", attempt=0), event) is Outcome.SKIP
     tells = {"client": {"capabilities": ["comments"], "options": {}}}
-    assert verdict("security.framing", start, sub(1, "open", attempt=0), event, **tells) is Outcome.PASS
+    for lines, shown in ((1, "their splitting was not tried"), (3, "1 of several lines")):
+        event[2]["lines"] = lines
+        told = planted.history([start, sub(1, "open", attempt=0), event], **tells)
+        [one] = judge(told, [REGISTRY["security.framing"]])
+        assert (one.outcome, shown in one.actual, one.measured["multiline"]) == (Outcome.PASS, True, lines > 1)
 
 
 def test_what_is_no_frame():
