@@ -113,7 +113,12 @@ DEFECTS: Final[tuple[Defect, ...]] = (
     _client("hides-errors", "drop_fin", ("signals.error",)),
     _client("dispatches-empty", "steady", ("signals.no_empty_event",), ("schema.valid",)),
     _client("goes-on-after-close", "two_streams", ("cleanup.silent_after_close",), ("cleanup.tasks",)),
-    _client("loses-at-chunks", "chunks", (LOST,), ("reconnection.last_event_id", "reconnection.happens")),
+    _client(
+        "loses-at-chunks",
+        "chunks",
+        (LOST,),
+        (TORN, "reconnection.last_event_id", "reconnection.happens", "schema.valid"),
+    ),
     _client("one-event-a-chunk", "chunks", (LOST,), ("reconnection.last_event_id",)),
     _client("resets-on-open", "accept_and_close", ("reconnection.backoff",), ("reconnection.no_hammering",), users=24),
     _client("crashes", "steady", ("reconnection.survives",), (LOST, "delivery.every_stream", "reconnection.happens")),
