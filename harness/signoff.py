@@ -3,7 +3,6 @@
 Whatever of it the user interrupts, the results carry what is known, and the decision is HOLD.
 """
 
-import hashlib
 import json
 import os
 import platform
@@ -14,6 +13,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from harness import batch, checks, gate, locate, requirements
+from harness.artefact import artefact_of
 from harness.batch import Batch
 from harness.check import REGISTRY, Outcome
 from harness.config import MOCK, Config
@@ -118,21 +118,8 @@ def signed_of(plans: Sequence[Plan]) -> Signed:
     if first.client_name == launch.CLIENT:
         raise HarnessError(f"client {first.job.client!r} is called as the one of load runs is; give it another name")
     return Signed(
-        target=first.target_name, client=first.client_name, own=batch.is_own(first), artefact=artefact_of(plans)
+        target=first.target_name, client=first.client_name, own=batch.is_own(first), artefact=artefact_of(first)
     )  # fmt: skip
-
-
-def artefact_of(plans: Sequence[Plan]) -> str:
-    """Names what is signed off: the target (its file, with the build that it names; the mock's code) and the client."""
-    from harness.selftest import digest
-
-    parts = set()
-    for plan in plans:
-        target = digest() if plan.target is None else Path(plan.job.target or "").read_text("utf-8")
-        file = getattr(plan.client, "__file__", None)
-        code = "" if file is None else hashlib.sha256(Path(file).read_bytes()).hexdigest()
-        parts.add((target, plan.job.client, code))
-    return hashlib.sha256(json.dumps(sorted(parts)).encode()).hexdigest()[:16]
 
 
 def known_checks() -> Mapping[str, Collection[str]]:

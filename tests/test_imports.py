@@ -23,7 +23,7 @@ LAYERS = {
     RUNNERS: ("harness.run", "harness.nursery", "harness.pool", "harness.live", "harness.pytest_plugin"),
     COMMANDS: (
         "harness.selftest", "harness.signoff", "harness.cli", "harness.batch", "harness.progress", "harness.doctor",
-        "harness.listing", "harness.standalone",
+        "harness.listing", "harness.standalone", "harness.artefact",
     ),
 }  # fmt: skip
 WORLD = {
