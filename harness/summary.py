@@ -65,7 +65,7 @@ class Summary:
         self._bound = promises.max_latency
         self._patience = UNHEARD if promises.heartbeat is None else promises.heartbeat / 2
         self._schemas = Schemas(promises.schemas)
-        self._known: dict[tuple[str, str], str | None] = {}
+        self._known: dict[tuple[str, str, str], str | None] = {}
         self._offset = offset
         self._streams: dict[str, _Stream] = {}
 
@@ -147,8 +147,11 @@ class Summary:
         return ""
 
     def _breach(self, record: Record) -> str | None:
-        """As `Schemas` has it; the digest of an event that is whole stands for its payload, which many may get."""
-        name = (str(record["type"]), str(record.get("digest")))
+        """As `Schemas` has it; the digest of an event that is whole stands for its payload, which many may get.
+
+        Where there is more in the payload than the digest covers, the record has its text.
+        """
+        name = (str(record["type"]), str(record.get("digest")), str(record.get("data") or ""))
         if name not in self._known:
             if len(self._known) >= REMEMBERED:
                 self._known.clear()

@@ -41,6 +41,8 @@ def _silences(history: History, one: Attempt) -> Iterator[_Silence]:
     for start, end in sorted((float(record.get("since", record.t)), record.t) for record in one.seen):
         if start > reached:
             yield _Silence(one.sub, one.number, reached, start)
+        if end > start:
+            yield _Silence(one.sub, one.number, end, end)  # a summary: in between it was silent too short to matter
         reached = max(reached, end)
     if until > reached:
         yield _Silence(one.sub, one.number, reached, until)

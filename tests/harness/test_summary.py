@@ -20,7 +20,7 @@ SPEC = importlib.util.spec_from_file_location("planted", Path(__file__).parent /
 planted = importlib.util.module_from_spec(SPEC)
 SPEC.loader.exec_module(planted)
 checks.load()
-PLAYED = [one.name for one in DEFECTS if one.scenario in PLOTS]
+PLAYED = sorted({(one.scenario, one.name) for one in DEFECTS if one.scenario in PLOTS})
 SHARES = (0.0, 0.02, 1.0)  # how often an interval ends: never before the end, now and then, after each record
 
 
@@ -56,10 +56,9 @@ def test_a_summary_of_a_planted_history_is_judged_like_the_full_records(name):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", PLAYED)
-def test_a_summary_of_what_a_defect_did_is_judged_like_the_full_records(name):
-    [defect] = [one for one in DEFECTS if one.name == name]
-    assert_same(play(defect.scenario, Random(2), defects=(name,)), Random(2))
+@pytest.mark.parametrize("plot, defect", PLAYED)
+def test_a_summary_of_what_a_defect_did_is_judged_like_the_full_records(plot, defect):
+    assert_same(play(plot, Random(2), defects=(defect,)), Random(2))
 
 
 # 24: a run whose streams break between two heartbeats while two channels are under way
@@ -235,6 +234,14 @@ def test_the_schema_of_a_payload_is_judged_once(monkeypatch):
     assert len(asked) == REMEMBERED + 2
     [run, _] = summary.flush()
     assert (run["valid"], run["invalid"]) == (REMEMBERED + 2, 0)
+
+
+def test_a_payload_with_more_in_it_than_its_digest_covers_is_judged_by_its_text():
+    schemas = {"message": {"type": "object", "properties": {"password": False}}}
+    summary = Summary(Promises(schemas=schemas))
+    assert summary.feed(event(1.0, 1)) == []
+    assert [one.kind for one in summary.feed(event(1.1, 2, data='{"password": 1}'))] == ["sub.run", "sub.event"]
+    assert summary.feed(event(1.2, 3)) == []
 
 
 def test_with_a_schema_that_cannot_be_used_an_event_is_told_for_the_check_to_stumble_over():

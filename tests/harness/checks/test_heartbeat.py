@@ -49,6 +49,12 @@ def test_silence_is_judged_against_one_and_a_half_times_the_promise():
     assert cadence((0.6, "lag", {"worst": 0.001}), **CLIENT) is Outcome.SKIP
 
 
+def test_a_summary_was_never_silent_and_the_comments_within_show_that_the_server_beats():
+    about = {"channel": "all", "epoch": "e", "first": 1, "last": 9, "id": "e-9", "since": 0.5, "slowest": 0.1}
+    beats = [sub(0.6 + n / 10, "comment", attempt=0) for n in range(3)]
+    assert cadence(*beats, sub(0.9, "run", attempt=0, **about), (0.9, "lag", {"worst": 0.001})) is Outcome.PASS
+
+
 def test_a_client_that_tells_of_no_comments_proves_nothing():
     assert cadence(*lags(5)) is Outcome.SKIP
     assert deadline(*lags(5), **DEAF) is Outcome.SKIP
