@@ -197,3 +197,25 @@ def test_no_token_survives_in_a_text_of_unknown_make():
     told = f"KeyError: {{'authorization': 'Bearer {SECRET}'}} GET /x?access_token={SECRET} BEARER {SECRET}"
     assert SECRET not in history.redact_text(told)
     assert history.redact_text("no secret") == "no secret"
+
+
+def test_every_credential_of_a_request_is_known_with_what_stands_for_it():
+    headers = {
+        "Authorization": f"Bearer {SECRET}",
+        "Cookie": "a=short; session=c00k1e-of-alice",
+        "Accept": "text/plain",
+    }
+    assert history.header_credentials(headers, "alice") == {
+        one: history.fingerprint(one, "alice") for one in (SECRET, "c00k1e-of-alice")
+    }
+    told = history.query_credentials("http://h/x?access_token=a%2Fb%2Fc%2Fd&b=2", None)
+    assert set(told) == {"a%2Fb%2Fc%2Fd", "a/b/c/d"}
+    assert history.query_credentials("http://h/x?access_token=short", None) == {}
+
+
+def test_a_credential_is_hidden_wherever_it_stands():
+    value = {f"x {SECRET}": [SECRET, 5, {"deep": f"<{SECRET}>"}], "none": None}
+    assert history.hidden(value, {SECRET: "alice:0"}) == {
+        "x alice:0": ["alice:0", 5, {"deep": "<alice:0>"}],
+        "none": None,
+    }
