@@ -201,7 +201,9 @@ class Ledger:
     def _answered(sub: _Sub, status: int) -> None:
         sub.status = status
         resumes = sub.first_open is not None and (sub.header is not None or not sub.has_id)
-        if resumes and (400 <= status < 500 or status == 204) and status not in LATER:
+        if status in LATER:
+            sub.refused = None
+        elif resumes and (400 <= status < 500 or status == 204):
             sub.refused = (sub.header, sub.tops())
 
     @staticmethod

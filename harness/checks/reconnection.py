@@ -219,7 +219,7 @@ def _refused_while_off(history: History) -> list[int]:
         one.status
         for stage in off(history)
         for one in attempts(history)
-        if one.status in REFUSED and stage.settled <= one.t_request <= stage.end
+        if one.status in REFUSED and stage.start <= one.t_request <= stage.end
     ]
 
 

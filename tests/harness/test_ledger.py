@@ -212,6 +212,10 @@ def test_a_resume_that_may_come_again_later_is_told_of_no_loss(status):
     missing = [opened(1), pub(2, 1), got(3, 1), pub(4, 2), attempt(5, 1, "e-1"), refused(6, 1, status)]
     account, _ = settle(*missing, DRAIN, sentinel(91, 3))
     assert (account.announced, account.unseen) == (0, 2)
+    account, _ = settle(
+        *missing[:-1], refused(5.5, 1, 401), attempt(5.6, 2, "e-1"), missing[-1], DRAIN, sentinel(91, 3)
+    )
+    assert (account.announced, account.unseen) == (0, 2)
     account, _ = settle(*missing, (7, "sub.closed", {"sub": "s", "reason": "gave up"}), DRAIN, sentinel(91, 3))
     assert (account.announced, account.unseen) == (2, 0)
 
