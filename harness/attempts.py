@@ -241,14 +241,11 @@ class _Fold:
             case "sub.response":
                 current.status, current.t_response = int(record["status"]), record.t
                 current.headers = dict(record["headers"])
-            case "sub.end":
+            case "sub.end" | "sub.error":
                 if current.t_end is None:
                     current.t_end, current.end_reason = record.t, str(record["reason"])
                 current.invalid_utf8 += int(record.get("invalid_utf8", 0))
-                current.over = True
-            case "sub.error":
-                if current.t_end is None:
-                    current.t_end, current.end_reason = record.t, str(record["reason"])
+                current.over = current.over or record.kind == "sub.end"
             case "sub.wait":
                 current.t_wait, current.delay = record.t, float(record["delay"])
             case _:
