@@ -22,7 +22,7 @@ from harness.scenario import *
 
 scenario = Scenario(
     checks=("delivery",), users=2, rate=20, limit=300,
-    steps=(AwaitOpen(), Burst(2), Network("heal"), Wait(300)),
+    steps=(AwaitOpen(), Burst(2), Wait(300), Network("heal")),
     needs=frozenset({"publish"}),
 )
 '''

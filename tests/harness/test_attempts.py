@@ -177,3 +177,12 @@ def test_an_error_that_is_told_late_ends_no_open_stream():
 def test_a_reconnection_time_of_any_length_is_a_number():
     one = life(sub(1, "open", attempt=0), sub(1.1, "retry", attempt=0, retry_ms=10**400))
     assert one.attempts[0].retry == attempts.LONGEST_RETRY_MS / 1000
+
+
+def test_what_it_was_answered_and_whether_it_left_by_itself():
+    told = life(
+        sub(1, "attempt", attempt=0, last_event_id=None), request(1.1), conn(1.2, "response", status=403, headers={})
+    )
+    assert (told.attempts[0].status, told.attempts[0].answer, told.left) == (None, 403, False)
+    assert life(sub(0, "start", user="u", options={}), sub(2, "closed", reason="gave up")).left
+    assert not life(sub(0, "start", user="u", options={}), sub(1, "close"), sub(2, "closed", reason="close()")).left

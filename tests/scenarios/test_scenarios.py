@@ -53,9 +53,16 @@ def test_the_long_ones_pass_too(name, tmp_path):
     passes(*run([name], tmp_path)[name])
 
 
+# Seconds by which this machine may be late before what it cannot tell is its own fault.
+BUSY = 0.1
+
+
 def passes(complaint, path):
+    """The run is PASS; where this machine was too busy to tell, that is no failure but a test that was not made."""
     assert complaint == ""
     run = judged(path)
     bad = [f"{one.check} {one.outcome.name}: {one.actual}" for one in run.verdicts if one.outcome > Outcome.PASS]
+    if run.outcome is Outcome.UNKNOWN and not run.reason.startswith("the environment") and run.figures["lag"] > BUSY:
+        pytest.skip(f"this machine was {run.figures['lag']:.3f} s late: {bad}")
     assert bad == [], run.reason
     assert run.outcome is Outcome.PASS, run.reason
