@@ -168,3 +168,13 @@ def test_a_replay_that_is_larger_than_any_burst_is_not_judged():
 
     assert told(2000) == (Outcome.SKIP, True)
     assert told(1999) == (Outcome.SKIP, False)
+
+
+def test_without_ids_there_is_a_gap_only_where_a_replay_is_promised():
+    def told(count):
+        header = {"promises": {"replay_events": count}}
+        [one] = judge(planted.history([sub(1, "open", attempt=0)], **header), [REGISTRY["replay.ids_unique"]])
+        return one.outcome, one.waived
+
+    assert told(None) == (Outcome.SKIP, True)
+    assert told(9) == (Outcome.SKIP, False)
