@@ -112,6 +112,29 @@ def waived(reason: str) -> Finding:
     return Finding(Outcome.SKIP, "", reason, waived=True)
 
 
+OUR_LAG: Final = "late by no more than our own lag"
+
+
+def weighed(
+    judged: Iterable[tuple[Outcome, str]],
+    expected: str,
+    *,
+    fails: str,
+    passes: str,
+    doubts: str = OUR_LAG,
+    **measured: float,
+) -> Finding:
+    """The worst of several outcomes, with the texts of those that had it as evidence.
+
+    `fails`, `doubts` and `passes` say what was seen; `{n}` in them stands for how many had the worst outcome.
+    """
+    found = list(judged)
+    worst = max((outcome for outcome, _ in found), default=Outcome.PASS)
+    rows = tuple(text for outcome, text in found if outcome is worst)
+    said = {Outcome.FAIL: fails, Outcome.UNKNOWN: doubts}.get(worst, passes).replace("{n}", str(len(rows)))
+    return Finding(worst, expected, said, rows if worst > Outcome.PASS else (), measured)
+
+
 def judge(history: History, checks: Iterable[Check] | None = None) -> list[Verdict]:
     """Every check's verdict on this history, in the order of their names."""
     troubles = [str(record["reason"]) for record in history.of("trouble")]

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from harness import attempts, declared
 from harness.attempts import Attempt, Life
-from harness.check import Finding, Outcome, check, failed, passed, skipped, unknown
+from harness.check import Finding, Outcome, check, skipped, weighed
 from harness.checks.flag import REFUSED, stages
 from harness.checks.limits import at_limit
 from harness.history import History
@@ -52,15 +52,11 @@ def resume(history: History) -> Finding:
 def _finding(found: list[_Left], expected: str, nobody: str) -> Finding:
     if not found:
         return skipped(nobody)
-    worst, refusals = max(one.outcome for one in found), float(sum(one.refusals for one in found))
-    rows = [one.text for one in found if one.outcome is worst]
-    match worst:
-        case Outcome.FAIL:
-            return failed(expected, f"{len(rows)} of {len(found)} were kept out", rows, refusals=refusals)
-        case Outcome.UNKNOWN:
-            return unknown(expected, f"{len(rows)} of {len(found)} were not let in", rows, refusals=refusals)
-        case _:
-            return passed(expected, f"{len(found)} subscribers", (), subscribers=len(found))
+    of = f"{{n}} of {len(found)} were"
+    return weighed(
+        [(one.outcome, one.text) for one in found], expected, fails=f"{of} kept out", doubts=f"{of} not let in",
+        passes=f"{len(found)} subscribers", subscribers=len(found), refusals=sum(one.refusals for one in found),
+    )  # fmt: skip
 
 
 def _lives(history: History) -> list[Life]:

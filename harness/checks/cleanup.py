@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from harness import attempts
-from harness.check import Finding, Outcome, check, failed, passed, skipped, unknown
+from harness.check import Finding, Outcome, check, failed, passed, skipped, unknown, weighed
 from harness.history import History, Record
 from harness.stats import mann_kendall, theil_sen
 from harness.timing import too_late
@@ -155,19 +155,17 @@ def ends(history: History) -> Finding:
     closed = [life for life in attempts.lives(history).values() if life.t_close is not None]
     if not closed:
         return skipped("no subscriber was closed")
-    stuck = [(too_late(history, _after(life) - AT_ONCE, life.t_close or 0.0, _end(life)), life) for life in closed]
-    worst = max(outcome for outcome, _ in stuck)
-    rows = [
-        f"{life.sub}: still running {_after(life):.3f} s after close()" for outcome, life in stuck if outcome is worst
+    judged = [
+        (
+            too_late(history, _after(life) - AT_ONCE, life.t_close or 0.0, _end(life)),
+            f"{life.sub}: still running {_after(life):.3f} s after close()",
+        )
+        for life in closed
     ]
-    expected = f"closed subscribers end within {AT_ONCE:g} s"
-    match worst:
-        case Outcome.FAIL:
-            return failed(expected, f"{len(rows)} of {len(closed)} did not", rows)
-        case Outcome.UNKNOWN:
-            return unknown(expected, "late by no more than our own lag", rows)
-        case _:
-            return passed(expected, f"{len(closed)} subscribers", (), closed=len(closed))
+    return weighed(
+        judged, f"closed subscribers end within {AT_ONCE:g} s", fails=f"{{n}} of {len(closed)} did not",
+        passes=f"{len(closed)} subscribers", closed=len(closed),
+    )  # fmt: skip
 
 
 def _end(life: attempts.Life) -> float:
@@ -187,16 +185,15 @@ def silent_after_close(history: History) -> Finding:
     ]
     if not closed:
         return skipped("no subscriber was closed")
-    judged = [(_spoke(history, life, record), life, record) for life in closed for record in life.after]
-    worst = max((outcome for outcome, _, _ in judged), default=Outcome.PASS)
-    rows = [f"{life.sub}: {one.kind} at {one.t:.6f}, gone at {life.gone}" for out, life, one in judged if out is worst]
-    match worst:
-        case Outcome.FAIL:
-            return failed("silence after close()", f"{len(rows)} records", rows, closed=len(closed))
-        case Outcome.UNKNOWN:
-            return unknown("silence after close()", f"{len(rows)} records, within our own lag", rows)
-        case _:
-            return passed("silence after close()", f"{len(closed)} subscribers", (), closed=len(closed))
+    judged = [
+        (_spoke(history, life, record), f"{life.sub}: {record.kind} at {record.t:.6f}, gone at {life.gone}")
+        for life in closed
+        for record in life.after
+    ]
+    return weighed(
+        judged, "silence after close()", fails="{n} records", doubts="{n} records, within our own lag",
+        passes=f"{len(closed)} subscribers", closed=len(closed),
+    )  # fmt: skip
 
 
 def _spoke(history: History, life: attempts.Life, record: Record) -> Outcome:

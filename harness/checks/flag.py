@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from harness import attempts, declared
-from harness.check import Finding, Outcome, check, failed, passed, skipped, unknown, waived
+from harness.check import OUR_LAG, Finding, Outcome, check, failed, passed, skipped, unknown, waived, weighed
 from harness.history import History
 from harness.stats import binomial_band
 from harness.timing import too_late
@@ -94,16 +94,10 @@ def kill_switch(history: History) -> Finding:
             judged += _ended(history, one, stage, within)
     if not judged:
         return skipped("the flag was not switched off while a stream was open, or not for long enough")
-    outcome = max(found for found, _ in judged)
-    rows = [text for found, text in judged if found is outcome]
-    expected = f"live streams end within {within:g} s"
-    match outcome:
-        case Outcome.FAIL:
-            return failed(expected, f"{len(rows)} of {len(judged)} did not", rows, streams=len(judged))
-        case Outcome.UNKNOWN:
-            return unknown(expected, "late by no more than our own lag, or ended by the client itself", rows)
-        case _:
-            return passed(expected, f"{len(judged)} streams did", (), streams=len(judged))
+    return weighed(
+        judged, f"live streams end within {within:g} s", fails=f"{{n}} of {len(judged)} did not",
+        doubts=f"{OUR_LAG}, or ended by the client itself", passes=f"{len(judged)} streams did", streams=len(judged),
+    )  # fmt: skip
 
 
 def _ended(history: History, one: attempts.Attempt, stage: Stage, within: float) -> list[tuple[Outcome, str]]:

@@ -6,7 +6,7 @@ from math import inf
 
 from harness import attempts, declared
 from harness.attempts import Attempt
-from harness.check import Finding, Outcome, check, failed, passed, skipped, unknown, waived
+from harness.check import OUR_LAG, Finding, check, failed, passed, skipped, waived, weighed
 from harness.history import History, Record
 from harness.timing import RESOLUTION, allowance, disturbed, quiet, scripted, too_late
 
@@ -132,17 +132,12 @@ def cadence(history: History) -> Finding:
         return skipped("no stream was idle for as long as a heartbeat")
     long = long or silences  # it beats more often than it promises
     worst = max(long, key=lambda one: one.length)
-    judged = [(too_late(history, one.length - bound, one.start, one.end), one) for one in long]
-    outcome = max(found for found, _ in judged)
-    rows = [str(one) for found, one in judged if found is outcome]
-    expected, actual = f"at most {bound:g} s of silence", f"longest {worst.length:.3f} s of {len(long)} idle stretches"
-    match outcome:
-        case Outcome.FAIL:
-            return failed(expected, actual, rows, worst=worst.length)
-        case Outcome.UNKNOWN:
-            return unknown(expected, f"{actual}: no more than our own lag", rows)
-        case _:
-            return passed(expected, actual, (), worst=worst.length, silences=len(long))
+    judged = [(too_late(history, one.length - bound, one.start, one.end), str(one)) for one in long]
+    actual = f"longest {worst.length:.3f} s of {len(long)} idle stretches"
+    return weighed(
+        judged, f"at most {bound:g} s of silence", fails=actual, doubts=f"{actual}: no more than our own lag",
+        passes=actual, worst=worst.length, silences=len(long),
+    )  # fmt: skip
 
 
 @check("heartbeat.deadline", "PM-1", subject="client")
@@ -158,16 +153,11 @@ def deadline(history: History) -> Finding:
     for one in attempts.streams(history):
         for silence in _silences(history, one):
             if silence.length > bound or (silence.length >= limit * (1 - ROUNDED) and _gave_up(one, silence)):
-                judged.append((too_late(history, silence.length - bound, silence.start, silence.end), silence))
+                judged.append((too_late(history, silence.length - bound, silence.start, silence.end), str(silence)))
     if not judged:
         return skipped("no stream was silent for as long as the deadline")
-    outcome = max(found for found, _ in judged)
-    rows = [str(one) for found, one in judged if found is outcome]
-    expected, actual = f"a stream silent for {limit:g} s is ended", f"{len(judged)} silent streams"
-    match outcome:
-        case Outcome.FAIL:
-            return failed(expected, f"{len(rows)} of {actual} were not ended in time", rows)
-        case Outcome.UNKNOWN:
-            return unknown(expected, f"{actual}, late by no more than our own lag", rows)
-        case _:
-            return passed(expected, f"{actual} were ended in time", (), reconnects=len(judged))
+    actual = f"{len(judged)} silent streams"
+    return weighed(
+        judged, f"a stream silent for {limit:g} s is ended", fails=f"{{n}} of {actual} were not ended in time",
+        doubts=f"{actual}, {OUR_LAG}", passes=f"{actual} were ended in time", reconnects=len(judged),
+    )  # fmt: skip

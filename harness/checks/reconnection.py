@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from harness import declared
 from harness.attempts import Attempt, Life, attempts, lives, pairs
-from harness.check import Finding, Outcome, check, failed, passed, skipped, unknown, waived
+from harness.check import Finding, Outcome, check, failed, passed, skipped, waived, weighed
 from harness.checks.flag import REFUSED, off
 from harness.history import History
 from harness.timing import RESOLUTION, heard, too_late
@@ -31,16 +31,11 @@ def happens(history: History) -> Finding:
     judged = [found for life in lives(history).values() for found in _returns(history, life)]
     if not judged:
         return skipped("no stream ended, or none long enough before the end of the run")
-    worst = max(one.outcome for one in judged)
-    rows = [one.text for one in judged if one.outcome is worst]
-    expected = "another attempt within reconnection time and backoff"
-    match worst:
-        case Outcome.FAIL:
-            return failed(expected, f"{len(rows)} of {len(judged)} ends were not followed by one", rows)
-        case Outcome.UNKNOWN:
-            return unknown(expected, "late by no more than our own lag", rows)
-        case _:
-            return passed(expected, f"{len(judged)} ends", (), reconnects=len(judged))
+    return weighed(
+        [(one.outcome, one.text) for one in judged], "another attempt within reconnection time and backoff",
+        fails=f"{{n}} of {len(judged)} ends were not followed by one", passes=f"{len(judged)} ends",
+        reconnects=len(judged),
+    )  # fmt: skip
 
 
 def _returns(history: History, life: Life) -> Iterator[_Return]:

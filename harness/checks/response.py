@@ -1,7 +1,7 @@
 """The response that opens a stream: its head, and that it comes at once."""
 
 from harness import attempts, declared
-from harness.check import Finding, Outcome, check, failed, passed, skipped, unknown
+from harness.check import Finding, check, failed, passed, skipped, weighed
 from harness.history import History
 from harness.timing import quiet, too_late
 
@@ -57,17 +57,16 @@ def prompt(history: History) -> Finding:
     waits = [(one, *wait) for one in attempts.attempts(history) if (wait := _wait(history, one)) is not None]
     if not waits:
         return skipped("no attempt was opened in a quiet window by a client that records its attempts")
-    judged = [(too_late(history, t1 - t0 - bound, t0, t1), one, t1 - t0) for one, t0, t1 in waits]
-    worst, longest = max(outcome for outcome, _, _ in judged), max(delay for _, _, delay in judged)
-    late = [f"{one.sub} attempt {one.number}: after {delay:.3f} s" for out, one, delay in judged if out is worst]
-    expected, actual = f"the head within {bound:g} s", f"longest {longest:.3f} s of {len(judged)}"
-    match worst:
-        case Outcome.FAIL:
-            return failed(expected, actual, late, worst=longest)
-        case Outcome.UNKNOWN:
-            return unknown(expected, f"{actual}: no more than our own lag", late)
-        case _:
-            return passed(expected, actual, (), worst=longest, responses=len(judged))
+    judged = [
+        (too_late(history, t1 - t0 - bound, t0, t1), f"{one.sub} attempt {one.number}: after {t1 - t0:.3f} s")
+        for one, t0, t1 in waits
+    ]
+    longest = max(t1 - t0 for _, t0, t1 in waits)
+    actual = f"longest {longest:.3f} s of {len(judged)}"
+    return weighed(
+        judged, f"the head within {bound:g} s", fails=actual, doubts=f"{actual}: no more than our own lag",
+        passes=actual, worst=longest, responses=len(judged),
+    )  # fmt: skip
 
 
 def _wait(history: History, one: attempts.Attempt) -> tuple[float, float] | None:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from harness import attempts, declared
 from harness.attempts import Attempt, Life
-from harness.check import Finding, Outcome, check, failed, passed, skipped, unknown, waived
+from harness.check import Finding, Outcome, check, failed, passed, skipped, unknown, waived, weighed
 from harness.checks.flag import REFUSED, Stage, off, stages
 from harness.history import History
 from harness.stats import rate_excess
@@ -38,17 +38,11 @@ def falls_back(history: History) -> Finding:
     judged = [found for life in attempts.lives(history).values() for found in _fallen(history, life, every + SLACK)]
     if not judged:
         return skipped("no client was told that there is no stream for it")
-    outcome = max(found for found, _ in judged)
-    rows = [text for found, text in judged if found is outcome]
-    expected = f"a poll within {every + SLACK:g} s"
-    match outcome:
-        case Outcome.FAIL:
-            return failed(expected, f"{len(rows)} of {len(judged)} refusals were not followed by one", rows)
-        case Outcome.UNKNOWN:
-            return unknown(expected, "late by no more than our own lag", rows)
-        case _:
-            polled = sum(len(life.polled) for life in attempts.lives(history).values())
-            return passed(expected, f"{len(judged)} refusals, {polled} events polled", (), deliveries=polled)
+    polled = sum(len(life.polled) for life in attempts.lives(history).values())
+    return weighed(
+        judged, f"a poll within {every + SLACK:g} s", fails=f"{{n}} of {len(judged)} refusals were not followed by one",
+        passes=f"{len(judged)} refusals, {polled} events polled", deliveries=polled,
+    )  # fmt: skip
 
 
 def _fallen(history: History, life: Life, bound: float) -> Iterator[tuple[Outcome, str]]:

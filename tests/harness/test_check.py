@@ -4,7 +4,7 @@ import sys
 
 import pytest
 
-from harness.check import Check, Outcome, failed, judge, passed, skipped, unknown, worst
+from harness.check import Check, Outcome, failed, judge, passed, skipped, unknown, weighed, worst
 from harness.errors import HarnessError
 from harness.history import History, Record
 
@@ -88,3 +88,15 @@ def test_registering(monkeypatch):
 def _other(history):
     """Another function of the same name."""
     return skipped("no")
+
+
+def test_the_worst_of_several_outcomes_is_one_finding_with_the_texts_of_those_that_had_it():
+    texts = [(Outcome.PASS, "a"), (Outcome.FAIL, "b"), (Outcome.UNKNOWN, "c"), (Outcome.FAIL, "d")]
+
+    def found(rows):
+        return weighed(rows, "what", fails="{n} bad", passes="fine {n}", samples=4)
+
+    assert found(texts) == failed("what", "2 bad", ("b", "d"), samples=4)
+    assert found([texts[0], texts[2]]) == unknown("what", "late by no more than our own lag", ("c",), samples=4)
+    assert found(texts[:1]) == passed("what", "fine 1", samples=4)
+    assert found([]) == passed("what", "fine 0", samples=4)
