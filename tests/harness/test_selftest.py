@@ -55,7 +55,7 @@ def test_the_summary_counts_and_names():
         selftest.trial(DEFECT, run(y_other=Outcome.FAIL)),
         selftest.trial(None, run(x_must=Outcome.PASS)),
     ]
-    report = selftest._report(profile, trials, ("an alarm on a random history",))
+    report = selftest._report(profile, "0123456789abcdef", trials, ("an alarm on a random history",))
     assert (report.summary.caught, report.summary.planted, report.summary.false_alarms) == (1, 2, 2)
     assert report.summary.missed == ("breaks-x: x.must did not ring",)
     assert report.clean_runs == 1
