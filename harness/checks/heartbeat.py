@@ -105,10 +105,11 @@ def _deadline(history: History) -> float | None:
 
 
 def _gave_up(one: Attempt, silence: _Silence) -> bool:
-    """Whether it was the client that ended its stream at the end of a silence."""
-    own = [t for t in (one.t_end, one.t_wait) if t is not None]
-    ended = bool(own) and min(own) <= silence.end + RESOLUTION
-    return ended and not any(conn.by == "server" and (conn.t_end or inf) <= silence.end for conn in one.conns)
+    """Whether it was the client that ended its stream at the end of a silence: the server may notice that sooner than
+    the client tells of it."""
+    if one.told_end is None or silence.end < one.told_end - RESOLUTION or (one.t_end or one.t_wait) is None:
+        return False
+    return not any(conn.by == "server" and (conn.t_end or inf) <= silence.end for conn in one.conns)
 
 
 @check("heartbeat.cadence", "PM-1", "PATH-2", "SRV-3", subject="server")

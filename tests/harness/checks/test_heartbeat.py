@@ -114,3 +114,11 @@ def test_a_stream_that_is_not_silent_is_not_ended_by_its_client():
     undeclared = {"client": {"capabilities": [], "options": {}}}
     assert patient(*early, *lags(5), client=undeclared) is Outcome.FAIL
     assert patient(*ended(3.5), *lags(5), client=undeclared) is Outcome.SKIP
+
+
+def test_the_server_may_notice_the_end_of_a_silent_stream_before_its_client_tells_of_it():
+    asked = (0.4, "conn.request", {"conn": "c", "sub": "s", **REQUEST})
+    noticed = (2.5005, "conn.end", {"conn": "c", "by": "client", "how": "fin", "bytes": 0})
+    told = sub(2.501, "end", attempt=0, reason="silent for too long")
+    opened = sub(0.5, "open", attempt=0)
+    assert verdict("heartbeat.deadline", asked, opened, noticed, told, *lags(5), **CLIENT) is Outcome.PASS
