@@ -210,8 +210,8 @@ def start(plan: Plan, *, users: int, processes: int, number: int, ask: Ask, say:
         ca_file=None if plan.target is None or plan.target.ca_file is None else str(plan.target.ca_file),
     )  # fmt: skip
     one = LoadRun(plan, folder, writer, publisher, Inbox(parts, order.run), order, ask, say)
-    if processes > 1:
-        one.beside.append(gevent.spawn(record_lag, writer))
+    # Every process that writes records has to say how late it was, also where it is that of the subscribers.
+    one.beside.append(gevent.spawn(record_lag, writer))
     return one
 
 
