@@ -25,9 +25,10 @@ from harness.judgement import judged
 from harness.pool import run_all
 from harness.results import RunResult, SelfTest
 from harness.run import Job, versions
+from harness.scenario import Wait
 from harness.wirecases import Packed, WireCase
 
-AT_ONCE: Final = 8
+AT_ONCE: Final = 14
 ROOMS: Final = ("harness", "mock_server", "scenarios")
 Say = Callable[[str], None]
 Planted = Defect | Packed | WireCase
@@ -89,6 +90,8 @@ async def _run(profile: Profile, tested: str, out: Path, say: Say) -> Report:
     plan = [
         (_job(scenario, defect, seed, out), defect) for seed in profile.seeds for scenario, defect in (*planted, *clean)
     ]
+    # The longest first: else the last of them runs alone.
+    plan.sort(key=lambda one: _length(one[0].scenario), reverse=True)
     loop = asyncio.get_running_loop()
     histories = loop.run_in_executor(None, _on_histories, profile.histories)
     trials: list[Trial] = []
@@ -163,6 +166,12 @@ def _on_histories(count: int) -> tuple[str, ...]:
                     f"simulate.clean(Random({seed})): {verdict.check} {verdict.outcome.name}: {verdict.actual}"
                 )
     return tuple(alarms)
+
+
+def _length(scenario: str) -> float:
+    """About how many seconds the steps of a scenario take: its waits, and half a second for any other step."""
+    steps = locate.load("scenarios", scenario).scenario.steps
+    return sum(step.seconds + step.beats if isinstance(step, Wait) else 0.5 for step in steps)
 
 
 def _job(scenario: str, defect: Planted | None, seed: int, out: Path) -> Job:
