@@ -1,6 +1,6 @@
 """Where runs are born: a process that has loaded what every run needs, and forks one child for each job.
 
-Loading is a third of what a short run costs, so it is done once.  Orders come as lines of JSON on standard input:
+Loading is a fifth of the CPU time of a short run, so it is done once.  Orders come as lines of JSON on standard input:
 
     {"number": N, "job": {...}, "said": PATH}    fork a child for this job; what it prints goes to the file
     {"number": N, "signal": S}                   send that child a signal
