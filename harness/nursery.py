@@ -1,15 +1,11 @@
-"""Where runs are born: a process that has loaded what every run needs, and forks one child for each job.
+"""Where programs are born: a process that has loaded what they need, and forks one child for each that is ordered.
 
-Loading is a fifth of the CPU time of a short run, so it is done once.  Orders come as lines of JSON on standard input:
+Loading is two fifths of the CPU time of a short run, its mock and its proxy, so it is done once.  Orders come over lines
+(`harness.children` says how); the first of them is standard input, and a child that starts programs itself gets one
+of its own.  When a line ends, whoever asked over it is gone: its children are told to stop.  The nursery ends when
+every line and every child has.
 
-    {"number": N, "job": {...}, "said": PATH}    fork a child for this job; what it prints goes to the file
-    {"number": N, "signal": S}                   send that child a signal
-
-and what happens is told in the same way on standard output: `{"number": N, "phase": P}`, at last `{"number": N,
-"exit": CODE}`.  Each line is one write of less than PIPE_BUF bytes, so that all children may share the pipe.  When
-standard input ends, whoever asked is gone: every child is told to stop, and the nursery ends when they have.
-
-This process must stay one that can be forked: no thread, no event loop, no connection.
+This process must stay one that can be forked: no thread, no event loop.
 """
 
 import contextlib
@@ -18,107 +14,157 @@ import json
 import os
 import select
 import signal
+import socket
 import sys
 import traceback
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NoReturn
 
-READ: Final = 65_536
-LONGEST_PHASE: Final = 200
-# What a run loads sooner or later, beside what `harness.run` does.
-PRELOADED: Final = ("harness.clients.reference", "mock_server.settings", "requests", "toxiproxy.api")
-Run = Callable[[Mapping[str, Any], Callable[[str], None]], int]
+from harness.children import READ, Line
+
+STANDARD: Final = 3  # descriptors that come with an order
+LINE: Final = 3  # the descriptor of a child's own line
+CANNOT_FORK: Final = 71  # EX_OSERR
+PROGRAMS: Final = ("harness.run", "mock_server.__main__", "mock_server.worker", "harness.proxy.__main__")
+# What they load only later; each is optional.
+PRELOADED: Final = ("harness.clients.reference", "requests", "toxiproxy.api", "uvloop")
 
 
-def serve(run: Run) -> None:
-    """Carry out orders until standard input ends; `run(job, say)` is called in a child and returns its exit code."""
-    children: dict[int, int] = {}
+@dataclass(slots=True, eq=False)
+class Party:
+    """Somebody who orders: the nursery's end of a line, what was read of it, and the children by their number."""
+
+    connection: socket.socket
+    read: bytes = b""
+    descriptors: list[int] = field(default_factory=list)
+    children: dict[int, int] = field(default_factory=dict)
+    gone: bool = False
+
+
+def serve(first: socket.socket) -> None:
+    """Carry out orders until every line has ended, and every child."""
     waking, wake = os.pipe()
     for end in (waking, wake):
         os.set_blocking(end, False)
     signal.signal(signal.SIGCHLD, lambda *_: None)
     signal.set_wakeup_fd(wake)
-    rest: bytes | None = b""
-    while rest is not None or children:
-        ready, _, _ = select.select([waking] if rest is None else [waking, 0], [], [])
+    parties = [Party(first)]
+    while parties:
+        lines = {one.connection.fileno(): one for one in parties if not one.gone}
+        ready, _, _ = select.select([waking, *lines], [], [])
         if waking in ready:
             os.read(waking, READ)
-            for number, code in _ended(children):
-                _tell(1, number=number, exit=code)
-        if 0 in ready and rest is not None:
-            if read := os.read(0, READ):
-                *lines, rest = (rest + read).split(b"\n")
-                for order in map(json.loads, lines):
-                    _carry_out(order, children, run)
-            else:
-                rest = None
-                for pid in children.values():
-                    os.kill(pid, signal.SIGTERM)
+            _reap(parties)
+        for descriptor in ready:
+            if descriptor != waking:
+                _hear(lines[descriptor], parties)
+        parties = [one for one in parties if not one.gone or one.children]
 
 
-def _carry_out(order: Mapping[str, Any], children: dict[int, int], run: Run) -> None:
-    number = order["number"]
-    if "signal" in order:
-        if number in children:
-            os.kill(children[number], order["signal"])
-    elif pid := os.fork():
-        children[number] = pid
-    else:
-        _live(order, run)
+def _hear(party: Party, parties: list[Party]) -> None:
+    """Carry out what a party orders; when it is gone, its children are told to stop."""
+    try:
+        read, descriptors, _, _ = socket.recv_fds(party.connection, READ, STANDARD)
+    except ConnectionError:
+        read, descriptors = b"", []
+    party.descriptors += descriptors
+    *orders, party.read = (party.read + read).split(b"\n")
+    for order in map(json.loads, orders):
+        if "signal" not in order:
+            _fork(order, party, parties)
+        elif order["number"] in party.children:
+            os.kill(party.children[order["number"]], order["signal"])
+    if not read:
+        party.gone = True
+        party.connection.close()
+        for pid in party.children.values():
+            os.kill(pid, signal.SIGTERM)
 
 
-def _live(order: Mapping[str, Any], run: Run) -> None:
+def _fork(order: Mapping[str, Any], party: Party, parties: list[Party]) -> None:
+    standard, party.descriptors = party.descriptors[:STANDARD], party.descriptors[STANDARD:]
+    ours, theirs = socket.socketpair() if order["line"] else (None, None)
+    try:
+        pid = os.fork()
+    except OSError as exc:
+        os.write(standard[2], f"no process can be forked ({exc.strerror})\n".encode())
+        _tell(party, number=order["number"], exit=CANNOT_FORK)
+        pid = None
+    if pid == 0:
+        _live(order, standard, theirs)
+    for descriptor in standard:
+        os.close(descriptor)
+    if theirs is not None:
+        theirs.close()
+    if pid is not None:
+        party.children[order["number"]] = pid
+        if ours is not None:
+            parties.append(Party(ours))
+
+
+def _live(order: Mapping[str, Any], standard: list[int], line: socket.socket | None) -> NoReturn:
     """The life of a child, from its birth to the end of its process."""
-    code = 1
+    code: Any = 1
     try:
         signal.set_wakeup_fd(-1)
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-        # What a client under test prints must not be taken for what we tell.
-        telling = os.dup(1)
-        with Path(os.devnull).open("rb") as nothing, Path(order["said"]).open("ab") as said:
-            os.dup2(nothing.fileno(), 0)
-            for standard in (1, 2):
-                os.dup2(said.fileno(), standard)
-        code = run(order["job"], lambda phase: _tell(telling, number=order["number"], phase=phase[:LONGEST_PHASE]))
+        for number, descriptor in enumerate(standard if line is None else [*standard, line.fileno()]):
+            os.dup2(descriptor, number, inheritable=number < LINE)
+        # What else is open belongs to the nursery; its objects stay referenced, so that none closes a number of ours.
+        os.closerange(LINE if line is None else LINE + 1, os.sysconf("SC_OPEN_MAX"))
+        os.environ.update(order["environment"])
+        sys.argv = [order["module"], *order["arguments"]]
+        main = _main_of(order["module"])
+        code = main() if line is None else main(Line(socket.socket(fileno=LINE)).start)
     except SystemExit as exc:
-        code = exc.code if isinstance(exc.code, int) else 1
+        code = exc.code
     except BaseException:
         traceback.print_exc()
     finally:
-        with contextlib.suppress(OSError):
+        with contextlib.suppress(OSError, ValueError):
             sys.stdout.flush()
             sys.stderr.flush()
-        os._exit(code)
+        os._exit(code if isinstance(code, int) else int(code is not None))
 
 
-def _ended(children: dict[int, int]) -> Iterator[tuple[int, int]]:
-    """The children that have ended since, with their exit codes (negative: the signal)."""
-    for number, pid in list(children.items()):
-        ended, status = os.waitpid(pid, os.WNOHANG)
-        if ended:
-            del children[number]
-            yield number, os.waitstatus_to_exitcode(status)
+def _main_of(name: str) -> Callable[..., Any]:
+    """The `main` of a module, or of a package's `__main__`."""
+    module = import_module(name)
+    if hasattr(module, "__path__"):
+        module = import_module(f"{name}.__main__")
+    main: Callable[..., Any] = module.main
+    return main
 
 
-def _tell(descriptor: int, **what: Any) -> None:
-    with contextlib.suppress(BrokenPipeError):
-        os.write(descriptor, json.dumps(what).encode() + b"\n")
+def _reap(parties: list[Party]) -> None:
+    """Tell each party of its children that have ended since."""
+    for party in parties:
+        for number, pid in list(party.children.items()):
+            ended, status = os.waitpid(pid, os.WNOHANG)
+            if ended:
+                del party.children[number]
+                _tell(party, number=number, exit=os.waitstatus_to_exitcode(status))
+
+
+def _tell(party: Party, **what: Any) -> None:
+    if not party.gone:
+        with contextlib.suppress(ConnectionError):
+            party.connection.sendall(json.dumps(what).encode() + b"\n")
 
 
 def main() -> None:
-    from harness import run
-
-    for name in PRELOADED:
+    for name in (*PROGRAMS, *PRELOADED):
         if find_spec(name.partition(".")[0]) is not None:
             import_module(name)
     # Behind everything that is installed: `package.module:attribute` may lie in the working directory.
     sys.path.append(str(Path.cwd()))
     # What is loaded stays: a collection in a child would write to, and so copy, every page of it.
     gc.freeze()
-    serve(run.born)
+    serve(socket.socket(fileno=os.dup(0)))
 
 
 if __name__ == "__main__":

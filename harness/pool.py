@@ -1,7 +1,7 @@
 """Many runs at a time, each in a process of its own, so that no run's load, leak or crash is another's.
 
-The processes are forked by a nursery (`harness.nursery`), which tells their phases; each leaves OUT/history.jsonl.
-One that leaves none has failed for a reason of ours, and its run is UNKNOWN.
+The processes are forked by a nursery (`harness.nursery`) and tell their phases; each leaves OUT/history.jsonl. One
+that leaves none has failed for a reason of ours, and its run is UNKNOWN.
 """
 
 import asyncio
@@ -9,21 +9,21 @@ import contextlib
 import json
 import os
 import signal
-import sys
-from collections.abc import AsyncIterator, Callable, Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import psutil
 
+from harness.children import NURSERY, Child, Start, end, nursery
 from harness.history import redact_text
 from harness.run import Job
 
 LAST_WORDS: Final = 30.0
 LONGEST_RUN: Final = 900.0  # seconds; a run ends itself long before, unless its client blocks the whole process
 LONGEST_COMPLAINT: Final = 2000
-NURSERY: Final = "harness.nursery"
+DIED: Final = "the process that forks the runs died"
 OnPhase = Callable[[Job, str], None]
 
 
@@ -36,11 +36,11 @@ async def run_all(jobs: Sequence[Job], *, at_once: int, on_phase: OnPhase) -> di
     free = asyncio.Semaphore(at_once)
     complaints: dict[str, str] = {}
 
-    async with _nursery() as nursery:
+    async with nursery() as line:
 
         async def one(job: Job) -> None:
             async with free:
-                complaints[job.out] = await _child(job, nursery, on_phase)
+                complaints[job.out] = await _child(job, line.start, on_phase)
                 on_phase(job, "done")
 
         tasks = [asyncio.create_task(one(job), name=f"run {job.scenario}") for job in jobs]
@@ -63,20 +63,34 @@ def kill_all() -> None:
                 os.killpg(child.pid, signal.SIGKILL)
 
 
-async def _child(job: Job, nursery: "_Nursery", on_phase: OnPhase) -> str:
+async def _child(job: Job, start: Start, on_phase: OnPhase) -> str:
     out = Path(job.out)
     out.mkdir(parents=True, exist_ok=True)
     said = out / "stderr.txt"
+    with said.open("ab") as errors:
+        child = await start("harness.run", json.dumps(asdict(job)), line=True, stderr=errors.fileno())
     try:
         async with asyncio.timeout(LONGEST_RUN):
-            code = await nursery.run(asdict(job), said, lambda phase: on_phase(job, phase))
+            await _followed(child, lambda phase: on_phase(job, phase))
     except TimeoutError:
         return f"the run did not end within {LONGEST_RUN:.0f} s: its client blocks the process"
+    finally:
+        if child.returncode is None:
+            child.send_signal(signal.SIGTERM)
+        await end(child, patience=LAST_WORDS, signals=())
     complaint = _plain(said)
     if (out / "history.jsonl").exists():
         return ""
-    why = "the process that forks the runs died" if code is None else f"the run's process ended with exit {code}"
+    why = DIED if child.returncode is None else f"the run's process ended with exit {child.returncode}"
     return complaint.rpartition("\n")[2] or why
+
+
+async def _followed(child: Child, on_phase: Callable[[str], None]) -> None:
+    """Hear the phases of a run until it has ended."""
+    assert child.stdout is not None  # noqa: S101 - every child of ours has one
+    async for line in child.stdout:
+        on_phase(line.decode(errors="replace").strip())
+    await child.wait()
 
 
 def _plain(said: Path) -> str:
@@ -87,70 +101,3 @@ def _plain(said: Path) -> str:
     else:
         said.unlink(missing_ok=True)
     return text.strip()[-LONGEST_COMPLAINT:]
-
-
-@dataclass(slots=True)
-class _Nursery:
-    """Our end of a nursery: the runs that it holds, and what each has been told but not heard yet."""
-
-    process: asyncio.subprocess.Process
-    told: dict[int, asyncio.Queue[dict[str, Any]]] = field(default_factory=dict)
-    numbers: int = 0
-    gone: bool = False
-
-    async def run(self, job: dict[str, Any], said: Path, on_phase: Callable[[str], None]) -> int | None:
-        """Run one job to its end; its exit code, None if the nursery died. Cancelled, it waits for the child's end."""
-        self.numbers += 1
-        number, heard = self.numbers, asyncio.Queue[dict[str, Any]]()
-        self.told[number] = heard
-        if self.gone:
-            return None
-        self._order(number=number, job=job, said=str(said))
-        try:
-            return await self._ended(heard, on_phase)
-        except asyncio.CancelledError:
-            for last in (signal.SIGTERM, signal.SIGKILL):
-                self._order(number=number, signal=last)
-                with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(self._ended(heard, on_phase), LAST_WORDS)
-                    break
-            raise
-
-    async def listen(self) -> None:
-        """Hand on what the nursery tells, until it ends."""
-        assert self.process.stdout is not None  # noqa: S101 - asked for with PIPE
-        async for line in self.process.stdout:
-            told = json.loads(line)
-            self.told[told["number"]].put_nowait(told)
-        self.gone = True
-        for heard in self.told.values():
-            heard.put_nowait({"exit": None})
-
-    @staticmethod
-    async def _ended(heard: asyncio.Queue[dict[str, Any]], on_phase: Callable[[str], None]) -> int | None:
-        while "exit" not in (told := await heard.get()):
-            on_phase(told["phase"])
-        code: int | None = told["exit"]
-        return code
-
-    def _order(self, **what: Any) -> None:
-        assert self.process.stdin is not None  # noqa: S101 - asked for with PIPE
-        self.process.stdin.write(json.dumps(what).encode() + b"\n")
-
-
-@contextlib.asynccontextmanager
-async def _nursery() -> AsyncIterator[_Nursery]:
-    # A session of its own: Ctrl-C reaches us alone, and we let each run finish its history.
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-P", "-m", NURSERY, stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE,
-        start_new_session=True,
-    )  # fmt: skip
-    nursery = _Nursery(process)
-    listening = asyncio.create_task(nursery.listen(), name="nursery")
-    try:
-        yield nursery
-    finally:
-        assert process.stdin is not None  # noqa: S101 - asked for above
-        process.stdin.close()
-        await listening
-        await process.wait()

@@ -18,10 +18,12 @@ run that exceeds its limit or is interrupted leaves a record `trouble`: then not
 import asyncio
 import contextlib
 import inspect
+import json
+import os
 import platform
 import signal
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 from importlib import metadata
@@ -31,6 +33,7 @@ from typing import Any, Final
 import httpx
 
 from harness import clients, history, locate, meters, testevent, tls
+from harness.children import Start, executed
 from harness.clients import CAPABILITIES as CLIENT_CAPABILITIES
 from harness.clients import Client
 from harness.config import MOCK
@@ -73,7 +76,7 @@ class Job:
     folders: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
 
-async def record(job: Job, say: Say) -> Path:
+async def record(job: Job, say: Say, start: Start = executed) -> Path:
     """Run the job and return the path of its merged history; `say` is told each phase."""
     out = Path(job.out)
     parts = out / "parts"
@@ -83,7 +86,7 @@ async def record(job: Job, say: Say) -> Path:
     interrupted = False
     try:
         if not plan.missing:
-            interrupted = await _watched(plan, writer, parts, say)
+            interrupted = await _watched(plan, _phases(plan, writer, parts, say, start), writer)
     finally:
         writer.close()
     merged = history.merge(history.read(path) for path in sorted(parts.glob("*.jsonl")))
@@ -233,10 +236,10 @@ def _demand_client(client: Any, name: str) -> None:
         raise HarnessError(f"client {name!r}: subscribe does not take the session and nothing else; mend it") from None
 
 
-async def _watched(plan: Plan, writer: Writer, parts: Path, say: Say) -> bool:
+async def _watched(plan: Plan, work: Coroutine[Any, Any, None], writer: Writer) -> bool:
     """Run the phases; whatever keeps them from ending is trouble. Whether the user interrupted them."""
     loop = asyncio.get_running_loop()
-    phases = asyncio.create_task(_phases(plan, writer, parts, say))
+    phases = asyncio.create_task(work)
     interrupted = asyncio.Event()
 
     def interrupt() -> None:
@@ -264,15 +267,15 @@ async def _watched(plan: Plan, writer: Writer, parts: Path, say: Say) -> bool:
     return interrupted.is_set()
 
 
-async def _phases(plan: Plan, writer: Writer, parts: Path, say: Say) -> None:
+async def _phases(plan: Plan, writer: Writer, parts: Path, say: Say, start: Start) -> None:
     async with contextlib.AsyncExitStack() as stack:
         stack.push_async_callback(_cancelled, asyncio.create_task(meters.record_lag(writer), name="lag"))
-        server = await _server(plan, writer, parts)
+        server = await _server(plan, writer, parts, start)
         stack.push_async_callback(server.stop)
         watchers = [asyncio.create_task(server.died())]
         proxy = None
         if plan.networked:
-            network = await start_network(history=parts / "network.jsonl")
+            network = await start_network(history=parts / "network.jsonl", start=start)
             stack.push_async_callback(network.stop)
             watchers.append(asyncio.create_task(network.died()))
             proxy = await network.proxy("stream", _address(server.url))
@@ -291,10 +294,10 @@ async def _phases(plan: Plan, writer: Writer, parts: Path, say: Say) -> None:
         say("stop")
 
 
-async def _server(plan: Plan, writer: Writer, parts: Path) -> Server:
+async def _server(plan: Plan, writer: Writer, parts: Path, start: Start) -> Server:
     if plan.target is not None:
         return ForeignServer(plan.target, writer)
-    return await MockServer.start(parts / "server.jsonl", plan.settings)
+    return await MockServer.start(parts / "server.jsonl", plan.settings, start)
 
 
 def _address(url: str) -> str:
@@ -381,17 +384,26 @@ async def _cancelled(task: asyncio.Task[Any]) -> None:
         await task
 
 
-def born(order: Mapping[str, Any], say: Say) -> int:
-    """The life of a run's process, forked by the nursery: record the job of this order; the process's exit code."""
+def main(start: Start = executed) -> int:
+    """A run as a program: its argument is the job in JSON; it prints its phases, a line each. The exit code."""
+    order = json.loads(sys.argv[1])
     job = Job(**{**order, "defects": tuple(order["defects"])})
-    runner = asyncio.Runner()
-    try:
-        runner.run(record(job, say))
-    except HarnessError as exc:
-        print(exc, file=sys.stderr)  # noqa: T201
-        return 2
-    finally:
-        # The process ends here: a client that does not let itself be cancelled must not keep it.
-        if not asyncio.all_tasks(runner.get_loop()):
-            runner.close()
+    # What a client under test prints must not be taken for what we tell, and it has nothing to read.
+    with os.fdopen(os.dup(1), "w", buffering=1) as told, Path(os.devnull).open("rb") as nothing:
+        os.dup2(2, 1)
+        os.dup2(nothing.fileno(), 0)
+        runner = asyncio.Runner()
+        try:
+            runner.run(record(job, lambda phase: print(phase, file=told), start))
+        except HarnessError as exc:
+            print(exc, file=sys.stderr)  # noqa: T201
+            return 2
+        finally:
+            # The process ends here: a client that does not let itself be cancelled must not keep it.
+            if not asyncio.all_tasks(runner.get_loop()):
+                runner.close()
     return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

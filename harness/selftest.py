@@ -28,7 +28,7 @@ from harness.run import Job, versions
 from harness.scenario import Wait
 from harness.wirecases import Packed, WireCase
 
-AT_ONCE: Final = 14
+AT_ONCE: Final = 20
 ROOMS: Final = ("harness", "mock_server", "scenarios")
 Say = Callable[[str], None]
 Planted = Defect | Packed | WireCase

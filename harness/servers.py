@@ -10,8 +10,6 @@ import json
 import os
 import secrets
 import shlex
-import signal
-import sys
 import time
 from collections import Counter
 from collections.abc import Mapping
@@ -23,6 +21,7 @@ from urllib.parse import urlsplit
 import httpx
 
 from harness import testevent, tls
+from harness.children import Child, Start, end, executed
 from harness.errors import HarnessError
 from harness.history import Writer, redact_url
 from harness.target import Promises, Target
@@ -78,7 +77,7 @@ class MockServer:
 
     url: str
     control: httpx.AsyncClient
-    process: asyncio.subprocess.Process
+    process: Child
     promises: Promises
     name: str = "mock"
     own: bool = True
@@ -86,29 +85,27 @@ class MockServer:
     passes: dict[str, Pass] = field(default_factory=dict)
 
     @classmethod
-    async def start(cls, history: Path, settings: Mapping[str, Any]) -> "MockServer":
+    async def start(cls, history: Path, settings: Mapping[str, Any], start: Start = executed) -> "MockServer":
         """Start it; its part of the history goes beside `history`. Raises HarnessError if it does not come up."""
         from mock_server.settings import load_settings, promises
 
         control_token = secrets.token_urlsafe(24)
         secret = secrets.token_urlsafe(24)
-        environment = {**os.environ, "SSE_MOCK_CONTROL_TOKEN": control_token, "SSE_MOCK_SECRET": secret}
-        process = await asyncio.create_subprocess_exec(
-            sys.executable, "-P", "-m", "mock_server", "--stop-with-stdin",
-            "--history", str(history), "--settings", json.dumps(dict(settings)),
-            stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, env=environment, start_new_session=True,
+        process = await start(
+            "mock_server", "--stop-with-stdin", "--history", str(history), "--settings", json.dumps(dict(settings)),
+            more={"SSE_MOCK_CONTROL_TOKEN": control_token, "SSE_MOCK_SECRET": secret}, line=True,
         )  # fmt: skip
         assert process.stdout is not None  # noqa: S101 - asked for above
         try:
             async with asyncio.timeout(START_WITHIN):
                 told = json.loads(await process.stdout.readline())
         except (TimeoutError, ValueError) as exc:
-            await _end(process)
+            await end(process)
             raise HarnessError(
                 f"the mock server did not start (exit {process.returncode}); run `sse-harness mock` to see why"
             ) from exc
         except BaseException:
-            await _end(process)
+            await end(process)
             raise
         control = httpx.AsyncClient(
             base_url=f"http://127.0.0.1:{told['control_port']}",
@@ -159,7 +156,7 @@ class MockServer:
 
     async def stop(self) -> None:
         await self.control.aclose()
-        await _end(self.process)
+        await end(self.process)
 
     async def died(self) -> str:
         return f"the mock server died (exit {await self.process.wait()})"
@@ -347,7 +344,7 @@ class ForeignServer:
             async with asyncio.timeout(START_WITHIN):
                 out, _ = await process.communicate(stdin)
         except TimeoutError:
-            await _end(process)
+            await end(process)
             raise HarnessError(f"{what} of the target file did not end within {START_WITHIN:.0f} s; mend it") from None
         if process.returncode:
             raise HarnessError(f"{what} of the target file ended with exit {process.returncode}; mend it")
@@ -357,21 +354,3 @@ class ForeignServer:
 def body_of(kind: str, seq: int) -> dict[str, Any]:
     """A body for a test event that a hook publishes: small, typed, with text that has to be escaped on its way."""
     return {"kind": kind, "value": seq, "text": f"line one of {seq}\nline two: ünïcödé \u2028 <b>&amp;</b>"}
-
-
-async def _end(process: asyncio.subprocess.Process) -> None:
-    """End a child: its standard input closes, then SIGTERM, then SIGKILL."""
-    if process.stdin is not None:
-        process.stdin.close()
-    for number in (None, signal.SIGTERM, signal.SIGKILL):
-        if process.returncode is not None:
-            break
-        if number is not None:
-            with contextlib.suppress(ProcessLookupError):
-                process.send_signal(number)
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(3.0):
-                await process.wait()
-    # The transport of a child's standard output keeps a descriptor until it is read to its end.
-    if process.stdout is not None:
-        await process.stdout.read()

@@ -121,7 +121,7 @@ CASES: Final[tuple[WireCase, ...]] = (
     _alarm("content-type", ("response.stream_head",), (LOST,), value="text/plain"),
     _alarm("content-type", ("response.stream_head",), (LOST,), value=None),
     _alarm("buffer", ("lag.live",), ("heartbeat.cadence", "heartbeat.deadline", LOST), seconds=2.0),
-    _alarm("slow-headers", ("response.prompt",), ("lag.live", "heartbeat.cadence", LOST), seconds=2.4),
+    _alarm("slow-headers", ("response.prompt",), ("lag.live", "heartbeat.cadence", LOST), seconds=4.0),
     _alarm("silence", ("heartbeat.cadence",), ("lag.live", LOST), events=3),
     _alarm("giant", ("reconnection.happens", "reconnection.survives"), (LOST,), size=300_000, events=1),
 )

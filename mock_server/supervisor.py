@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
+from harness.children import Child, Start, end, executed
 from harness.errors import HarnessError
 from mock_server.ports import CONTROL_TOKEN, SECRET, bound
 from mock_server.settings import Settings
@@ -52,24 +53,23 @@ def control_token_file(token: str, folder: Path | None = None) -> Path:
     return Path(name)
 
 
-def run(options: Options) -> int:
+def run(options: Options, start: Start = executed) -> int:
     """Run the mock server until SIGTERM, SIGINT or, if so asked, the end of standard input; returns the exit code."""
-    environment = dict(os.environ)
-    made = CONTROL_TOKEN not in environment
-    for name in (CONTROL_TOKEN, SECRET):
-        environment.setdefault(name, secrets.token_urlsafe(24))
-    path = control_token_file(environment[CONTROL_TOKEN]) if made else None
+    made = not os.environ.get(CONTROL_TOKEN)
+    kept = {name: os.environ.get(name) or secrets.token_urlsafe(24) for name in (CONTROL_TOKEN, SECRET)}
+    path = control_token_file(kept[CONTROL_TOKEN]) if made else None
     try:
-        return asyncio.run(_Supervisor(options, environment, path).run())
+        return asyncio.run(_Supervisor(options, start, kept, path).run())
     finally:
         if path is not None:
             path.unlink(missing_ok=True)
 
 
 class _Supervisor:
-    def __init__(self, options: Options, environment: Mapping[str, str], token_file: Path | None) -> None:
+    def __init__(self, options: Options, start: Start, kept: Mapping[str, str], token_file: Path | None) -> None:
         self._options = options
-        self._environment = environment
+        self._start = start
+        self._secrets = kept
         self._token_file = token_file
         self._stop = asyncio.Event()
         self._announced = False
@@ -108,10 +108,7 @@ class _Supervisor:
 
     async def _worker(self, ports: list[int], incarnation: int, saved: Any, epoch: str) -> dict[str, Any] | None:
         """Run one worker to its end; returns the restart that it asked for, if any."""
-        process = await asyncio.create_subprocess_exec(
-            sys.executable, "-P", "-m", "mock_server.worker",
-            stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, env=self._environment, limit=LONGEST_LINE,
-        )  # fmt: skip
+        process = await self._start("mock_server.worker", more=self._secrets, longest=LONGEST_LINE)
         orders = {
             "settings": self._options.settings.as_dict(),
             "host": self._options.host,
@@ -122,19 +119,24 @@ class _Supervisor:
             "epoch": epoch,
             "saved": saved,
         }
-        reading = asyncio.create_task(self._read(process, ports))
-        stopping = asyncio.create_task(self._stop.wait())
+        stopping = asyncio.create_task(self._end_with_us(process))
         try:
             with contextlib.suppress(ConnectionError):
                 process.stdin.write(json.dumps(orders).encode() + b"\n")  # type: ignore[union-attr]
                 await process.stdin.drain()  # type: ignore[union-attr]
-            await asyncio.wait((reading, stopping), return_when=asyncio.FIRST_COMPLETED)
+            return await self._read(process, ports)
         finally:
             stopping.cancel()
-            await _end(process)
-        return await reading
+            await end(process, patience=_END_WITHIN, signals=())
 
-    async def _read(self, process: asyncio.subprocess.Process, ports: list[int]) -> dict[str, Any] | None:
+    async def _end_with_us(self, process: Child) -> None:
+        """When we are told to stop, so is the worker; then it has said its last line."""
+        await self._stop.wait()
+        process.stdin.close()  # type: ignore[union-attr]
+        await asyncio.sleep(_END_WITHIN)
+        process.send_signal(signal.SIGKILL)
+
+    async def _read(self, process: Child, ports: list[int]) -> dict[str, Any] | None:
         """Read the worker's lines until it ends."""
         restart = None
         assert process.stdout is not None  # noqa: S101 - asked for with PIPE
@@ -178,17 +180,6 @@ def reserve(host: str, port: int, name: str) -> socket.socket:
 def _demand_free(host: str, port: int) -> None:
     with bound(host, port) as one:
         one.listen(1)
-
-
-async def _end(process: asyncio.subprocess.Process) -> None:
-    """Close the worker's standard input, which ends it; kill it if it does not."""
-    if process.stdin is not None:
-        process.stdin.close()
-    try:
-        await asyncio.wait_for(process.wait(), _END_WITHIN)
-    except TimeoutError:
-        process.kill()
-        await process.wait()
 
 
 def _epoch() -> str:

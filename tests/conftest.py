@@ -84,13 +84,14 @@ def listening_inodes():
 
 
 FAKE_RUN = '''#!{python}
-"""Stands in for the nursery: its children do what the name of their scenario says."""
-import json, pathlib, signal, sys, time
+"""Stands in for the nursery: its runs do what the name of their scenario says."""
+import json, pathlib, signal, socket, sys, time, types
 
 from harness.nursery import serve
 
 
-def run(job, say):
+def main(start):
+    job = json.loads(sys.argv[1])
     out = pathlib.Path(job["out"])
     what = pathlib.Path(job["scenario"]).stem
 
@@ -107,7 +108,7 @@ def run(job, say):
         save("the run was interrupted")
         sys.exit(0)
 
-    say("start")
+    print("start", flush=True)
     if what == "complains":
         print("one sentence", file=sys.stderr)
         return 1
@@ -118,15 +119,16 @@ def run(job, say):
     if what in ("hangs", "stubborn"):
         if what == "hangs":
             signal.signal(signal.SIGTERM, told_to_stop)
-        say("steps")
+        print("steps", flush=True)
         while True:
             time.sleep(60)
     save()
-    say("stop")
+    print("stop", flush=True)
     return 0
 
 
-serve(run)
+sys.modules["harness.run"] = types.SimpleNamespace(main=main)
+serve(socket.socket(fileno=0))
 '''
 
 
@@ -136,4 +138,5 @@ def fake_runs(tmp_path, monkeypatch):
     program = tmp_path / "fake_python"
     program.write_text(FAKE_RUN.format(python=sys.executable))
     program.chmod(0o755)
-    monkeypatch.setattr("harness.pool.sys", SimpleNamespace(executable=str(program)))
+    monkeypatch.setattr("harness.children.sys", SimpleNamespace(executable=str(program)))
+    return program

@@ -17,10 +17,10 @@ OURS = ("harness", "mock_server", "scenarios", "reports")
 # From the bottom to the top; a module of the harness that stands in no row is pure.
 PURE, LOWEST, EDGES, PARTIES, RUNNERS, COMMANDS = range(6)
 LAYERS = {
-    LOWEST: ("harness.meters", "harness.tls"),
+    LOWEST: ("harness.meters", "harness.tls", "harness.children", "harness.nursery"),
     EDGES: ("harness.clients", "harness.proxy", "harness.browser", "mock_server", "scenarios", "reports"),
     PARTIES: ("harness.servers", "harness.probes", "harness.crowd", "harness.nemesis", "harness.load"),
-    RUNNERS: ("harness.run", "harness.nursery", "harness.pool", "harness.live", "harness.pytest_plugin"),
+    RUNNERS: ("harness.run", "harness.pool", "harness.live", "harness.pytest_plugin"),
     COMMANDS: (
         "harness.selftest", "harness.signoff", "harness.cli", "harness.batch", "harness.progress", "harness.doctor",
         "harness.listing", "harness.standalone", "harness.artefact",

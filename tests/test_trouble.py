@@ -74,14 +74,11 @@ class Command:
                 self.family.setdefault(one.pid, one)
         return list(self.family.values())
 
-    def child(self, what):
-        """The process below it whose command line ends in this module, as soon as it is there."""
-        return wait_for(lambda: next((one for one in self.relatives() if what in words(one)), None))
-
-    def forked(self):
-        """The process of the one run below it: a child of the nursery that runs the same program."""
-        nursery = self.child("harness.nursery")
-        return next(one for one in nursery.children() if "harness.nursery" in words(one))
+    def part(self, role):
+        """The process of the one run that plays this role, as its part of the history says."""
+        parts = (self.out / "goes_on" / "parts").glob("*.jsonl")
+        heads = [json.loads(path.read_text().partition("\n")[0]) for path in parts]
+        return psutil.Process(next(one["pid"] for one in heads if one["role"] == role))
 
     def until_recorded(self, *kinds):
         """Wait until the run has recorded each of these kinds."""
@@ -94,13 +91,6 @@ class Command:
         out, err = self.process.communicate(timeout=WITHIN)
         wait_for(lambda: not [one for one in self.family.values() if alive(one)], 5.0)
         return self.process.returncode, out, err
-
-
-def words(process):
-    try:
-        return process.cmdline()
-    except psutil.Error:
-        return []
 
 
 def alive(process):
@@ -124,13 +114,13 @@ def verdicts(folder):
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("module", "reason"),
-    [("mock_server", "the mock server died (exit -9)"), ("harness.proxy", "the proxy died (exit -9)")],
+    ("role", "reason"),
+    [("server", "the mock server died (exit 1)"), ("network", "the proxy died (exit -9)")],
 )
-def test_a_part_that_is_killed_makes_the_run_unknown_with_its_reason(project, module, reason):
+def test_a_part_that_is_killed_makes_the_run_unknown_with_its_reason(project, role, reason):
     with Command(project, "run", "goes_on", "--out", "out") as command:
         command.until_recorded("sub.event")
-        command.child(module).kill()
+        command.part(role).kill()
         code, out, _ = command.ended()
     assert code == 3
     assert out.splitlines()[:2] == ["UNKNOWN", f"  UNKNOWN goes_on: the environment failed: {reason}"]
@@ -142,7 +132,7 @@ def test_a_part_that_is_killed_makes_the_run_unknown_with_its_reason(project, mo
 def test_a_run_that_is_killed_is_unknown_and_takes_its_children_along(project):
     with Command(project, "run", "goes_on", "--out", "out") as command:
         command.until_recorded("sub.event")
-        command.forked().kill()
+        command.part("run").kill()
         code, out, _ = command.ended()
     assert code == 3
     assert out.splitlines()[1] == "  UNKNOWN goes_on: the run's process ended with exit -9"

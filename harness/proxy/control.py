@@ -11,7 +11,6 @@ import json
 import os
 import shutil
 import socket
-import sys
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -19,6 +18,7 @@ from pathlib import Path
 from typing import Any, Final, Literal
 from urllib.parse import quote, urlsplit
 
+from harness.children import Child, Start, end, executed
 from harness.errors import HarnessError
 from harness.faults import Toxic
 from harness.proxy.embedded import bound
@@ -81,7 +81,7 @@ class Network:
 
     kind: Kind
     api: Any
-    process: asyncio.subprocess.Process | None = None
+    process: Child | None = None
     reserved: socket.socket | None = None
     version: str = ""
     place: str = ""
@@ -123,7 +123,7 @@ class Network:
                 with contextlib.suppress(HarnessError):
                     await proxy.destroy()
         else:
-            await _end(self.process)
+            await end(self.process)
         for held in (self.reserved, *(proxy.reserved for proxy in self.proxies)):
             if held is not None:
                 held.close()
@@ -133,7 +133,7 @@ class Network:
         return await asyncio.to_thread(_call, self.api, method, path, body)
 
 
-async def start_network(kind: Kind | None = None, history: Path | None = None) -> Network:
+async def start_network(kind: Kind | None = None, history: Path | None = None, start: Start = executed) -> Network:
     """A Toxiproxy server: the one at `TOXIPROXY_URL`, the binary `TOXIPROXY_SERVER` or on PATH, or the embedded one.
 
     Without `kind` the environment decides (`chosen`). Only the embedded one writes `history`. Raises HarnessError if it
@@ -142,9 +142,9 @@ async def start_network(kind: Kind | None = None, history: Path | None = None) -
     api = _consumer()
     match kind or chosen(os.environ):
         case "embedded":
-            network = await _embedded(api, history)
+            network = await _embedded(api, history, start)
         case "binary":
-            network = await _binary(api)
+            network = await _binary(api, start)
         case _:
             network = _url(api)
     try:
@@ -186,28 +186,23 @@ def _consumer() -> Any:
     return type("Consumer", (APIConsumer,), {})
 
 
-async def _embedded(api: Any, history: Path | None) -> Network:
+async def _embedded(api: Any, history: Path | None, start: Start) -> Network:
     more = () if history is None else ("--history", str(history))
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-P", "-m", "harness.proxy", *more,
-        stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE,
-        # Ctrl-C is for the run, which then stops its proxy in order.
-        start_new_session=True,
-    )  # fmt: skip
+    process = await start("harness.proxy", *more)
     try:
         async with asyncio.timeout(START_WITHIN):
             said = await process.stdout.readline() if process.stdout else b""
             api.port = json.loads(said)["port"]
     except (TimeoutError, ValueError) as exc:
-        await _end(process)
+        await end(process)
         raise HarnessError("the embedded proxy did not start; try `python -m harness.proxy` and read why") from exc
     except BaseException:
-        await _end(process)
+        await end(process)
         raise
     return Network("embedded", api, process)
 
 
-async def _binary(api: Any) -> Network:
+async def _binary(api: Any, start: Start) -> Network:
     named = os.environ.get("TOXIPROXY_SERVER") or shutil.which(PROGRAM)
     if not named:
         raise HarnessError(f"there is no Toxiproxy server; set TOXIPROXY_SERVER to its path after `{INSTALL}`")
@@ -217,11 +212,7 @@ async def _binary(api: Any) -> Network:
     reserved = bound("127.0.0.1", 0)
     api.port = reserved.getsockname()[1]
     # The watcher ends it with us, however we end.
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-P", "-m", "harness.proxy.watch", found, "-host", "127.0.0.1", "-port", str(api.port),
-        stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.DEVNULL,
-        start_new_session=True,
-    )  # fmt: skip
+    process = await start("harness.proxy.watch", found, "-host", "127.0.0.1", "-port", str(api.port))
     return Network("binary", api, process, reserved, place=found)
 
 
@@ -252,20 +243,6 @@ async def _answers(network: Network) -> str:
                     f"no Toxiproxy answers at {where}; check TOXIPROXY_SERVER and TOXIPROXY_URL, or install: {INSTALL}"
                 ) from exc
         await asyncio.sleep(0.05)
-
-
-async def _end(process: asyncio.subprocess.Process) -> None:
-    if process.returncode is None:
-        with contextlib.suppress(ProcessLookupError):
-            process.terminate()
-    if process.stdin is not None:
-        process.stdin.close()
-    try:
-        async with asyncio.timeout(5.0):
-            await process.wait()
-    except TimeoutError:
-        process.kill()
-        await process.wait()
 
 
 def _call(api: Any, method: str, path: str, body: Mapping[str, Any] | None) -> Any:

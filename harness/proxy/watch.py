@@ -11,22 +11,20 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Sequence
 from typing import Any, Final
 
 END_WITHIN: Final = 3.0
 CANNOT_START: Final = 127
 
 
-def main(words: Sequence[str]) -> int:
-    """Run the program to its end; its exit code, 128 + N for a signal N."""
+def main() -> int:
+    """Run the program that the arguments name to its end; its exit code, 128 + N for a signal N."""
     quiet = subprocess.DEVNULL
     early = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: early.set())
     try:
-        program = subprocess.Popen(list(words), stdin=quiet, stdout=quiet, stderr=quiet)
-    except OSError as exc:
-        print(exc.strerror, file=sys.stderr)  # noqa: T201 - this is how the parent hears why
+        program = subprocess.Popen(sys.argv[1:], stdin=quiet, stdout=quiet, stderr=quiet)
+    except OSError:
         return CANNOT_START
     signal.signal(signal.SIGTERM, lambda *_: program.terminate())
     if early.is_set():
@@ -48,4 +46,4 @@ def _watch_stdin(program: "subprocess.Popen[Any]") -> None:
 
 
 if __name__ == "__main__":
-    raise SystemExit(main(sys.argv[1:]))
+    raise SystemExit(main())

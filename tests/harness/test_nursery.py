@@ -1,68 +1,48 @@
-"""The nursery over its real pipes; its children are the fake ones of tests/conftest.py."""
+"""The nursery from the side of its processes; that of the lines to it is in test_children.py."""
 
 import asyncio
-import json
 import os
 import signal
+import socket
+from types import SimpleNamespace
 
 import psutil
 import pytest
 
+from harness import nursery as nurses
 from harness import pool
+from harness.children import nursery
 from harness.run import Job
 
+NOSY = """
+import os, socket, stat, sys
 
-def orders(*given):
-    return b"".join(json.dumps(one).encode() + b"\n" for one in given)
-
-
-def order(tmp_path, number, scenario):
-    out = tmp_path / f"{number}"
-    out.mkdir()
-    job = {"scenario": scenario, "out": str(out), "seed": 1, "client": "reference"}
-    return {"number": number, "job": job, "said": str(out / "said.txt")}
-
-
-async def talk(*given, exits=0):
-    """What the nursery tells, by number, and its exit code; standard input ends when so many children have ended."""
-    process = await asyncio.create_subprocess_exec(
-        pool.sys.executable, stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE
-    )
-    process.stdin.write(orders(*given))
-    by_number = {}
-    while exits:
-        exits -= "exit" in noted(await process.stdout.readline(), by_number)
-    process.stdin.close()
-    rest, _ = await process.communicate()
-    for line in rest.splitlines():
-        noted(line, by_number)
-    return by_number, process.returncode
+def main(start=None):
+    fine = []
+    for name in os.listdir("/proc/self/fd"):
+        try:
+            fine.append((int(name), stat.S_ISSOCK(os.stat(int(name)).st_mode)))
+        except OSError:
+            pass  # the descriptor of the listing itself
+    print(fine, flush=True)
+"""
 
 
-def noted(line, by_number):
-    told = json.loads(line)
-    by_number.setdefault(told.pop("number"), []).append(told)
-    return told
+@pytest.mark.slow
+@pytest.mark.parametrize("line", [False, True])
+def test_a_child_holds_its_own_descriptors_and_no_others(tmp_path, monkeypatch, line):
+    (tmp_path / "nosy.py").write_text(NOSY)
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
 
+    async def told():
+        async with nursery() as here:
+            other = await here.start("harness.run", "{}", line=True)  # ends with a complaint, and had a line
+            await other.wait()
+            child = await here.start("nosy", line=line)
+            return await child.stdout.read()
 
-def test_each_child_tells_its_phases_and_its_exit(tmp_path, fake_runs):
-    told, code = asyncio.run(talk(*(order(tmp_path, number, "complains") for number in (1, 2)), exits=2))
-    assert told == {number: [{"phase": "start"}, {"exit": 1}] for number in (1, 2)}
-    assert code == 0
-    assert (tmp_path / "1" / "said.txt").read_text() == "one sentence\n"
-
-
-def test_when_nobody_asks_any_more_every_child_is_told_to_stop(tmp_path, fake_runs):
-    told, code = asyncio.run(talk(order(tmp_path, 1, "hangs")))
-    assert told[1][-1]["exit"] in (0, -signal.SIGTERM)
-    assert code == 0
-
-
-def test_a_signal_for_a_child_that_is_not_there_is_nothing(tmp_path, fake_runs):
-    given = ({"number": 7, "signal": signal.SIGTERM}, order(tmp_path, 1, "dies"))
-    told, code = asyncio.run(talk(*given, exits=1))
-    assert told == {1: [{"phase": "start"}, {"exit": 7}]}
-    assert code == 0
+    own = [(0, False), (1, False), (2, False), *([(3, True)] if line else [])]
+    assert asyncio.run(told()).decode().strip() == str(own)
 
 
 @pytest.mark.slow
@@ -71,8 +51,25 @@ def test_a_nursery_that_dies_leaves_a_reason_and_nobody_waiting(tmp_path, fake_r
 
     def on_phase(_job, phase):
         if phase == "steps":
-            [nursery] = [one for one in psutil.Process().children() if pool.sys.executable in one.cmdline()]
-            os.killpg(nursery.pid, signal.SIGKILL)
+            [nurse] = [one for one in psutil.Process().children() if str(fake_runs) in one.cmdline()]
+            os.killpg(nurse.pid, signal.SIGKILL)
 
     complaints = asyncio.run(pool.run_all([job], at_once=1, on_phase=on_phase))
     assert complaints == {job.out: "the process that forks the runs died"}
+
+
+def test_the_main_of_a_package_is_that_of_its_main_module():
+    from harness.proxy import __main__ as proxy
+    from mock_server import worker
+
+    assert nurses._main_of("harness.proxy") is proxy.main
+    assert nurses._main_of("mock_server.worker") is worker.main
+
+
+def test_whoever_is_gone_is_told_nothing():
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        nurses._tell(SimpleNamespace(gone=True, connection=ours), number=1, exit=0)
+        theirs.setblocking(False)
+        with pytest.raises(BlockingIOError):
+            theirs.recv(1)

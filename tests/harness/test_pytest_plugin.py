@@ -31,7 +31,7 @@ scenario = Scenario(checks=("response.stream_head",), limit=0.0, server={{"heart
 """,
     "dead": f"""import os, sys
 {HEAD}
-if sys.argv[0].endswith("nursery.py"):
+if sys.argv[0] == "harness.run":
     os._exit(7)
 scenario = Scenario(checks=("delivery.nothing_lost",))
 """,
@@ -41,7 +41,8 @@ scenario = Scenario(checks=("replay.strictly_after", "replay"), steps=(AwaitOpen
 }
 # The runs of these scenarios are real processes that do nothing: see FAKE_RUN in tests/conftest.py.
 FAKE = (
-    'from types import SimpleNamespace\n\nimport harness.pool\n\nharness.pool.sys = SimpleNamespace(executable="{}")\n'
+    "from types import SimpleNamespace\n\nimport harness.children\n\n"
+    'harness.children.sys = SimpleNamespace(executable="{}")\n'
 )
 NEEDLESS = HEAD + 'scenario = Scenario(checks=("delivery.in_order", "delivery.nothing_lost", "schema.valid"))\n'
 

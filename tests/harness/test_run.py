@@ -2,6 +2,8 @@ import asyncio
 import json
 import os
 import signal
+import subprocess
+import sys
 import time
 from dataclasses import asdict
 from pathlib import Path
@@ -266,7 +268,7 @@ def test_a_hook_that_fails_is_trouble_with_its_reason(job, tmp_path):
 
 @pytest.mark.slow
 def test_a_mock_that_does_not_start_is_trouble(job, monkeypatch):
-    async def refuses(history, settings):
+    async def refuses(history, settings, start):
         raise HarnessError("the mock server did not start")
 
     monkeypatch.setattr(MockServer, "start", refuses)
@@ -310,22 +312,37 @@ def test_a_stream_over_tls_is_judged_past_the_proxy(job, tmp_path):
 # The child process
 
 
-def test_the_child_records_its_job_and_says_each_phase(job, tmp_path):
-    said = []
-    assert run.born(asdict(job("checks=(), needs=frozenset({'wings'})")), said.append) == 0
-    assert said == ["start"]
+def program(job):
+    """What a run as a program prints, in lines, its complaints, and its exit code."""
+    words = [sys.executable, "-P", "-m", "harness.run", json.dumps(asdict(job))]
+    done = subprocess.run(words, capture_output=True, text=True, timeout=60)
+    return done.stdout.splitlines(), done.stderr, done.returncode
+
+
+@pytest.mark.slow
+def test_the_program_records_its_job_and_says_each_phase(job, tmp_path):
+    assert program(job("checks=(), needs=frozenset({'wings'})")) == (["start"], "", 0)
     assert (tmp_path / "out" / "history.jsonl").exists()
 
 
-def test_the_child_of_a_job_that_cannot_be_says_why(capsys, tmp_path):
-    assert run.born(asdict(Job(scenario="stedy", out=str(tmp_path))), lambda _: None) == 2
-    assert capsys.readouterr().err == "there is no scenario 'stedy'; did you mean steady?\n"
+@pytest.mark.slow
+def test_what_a_client_prints_is_no_phase(job, tmp_path):
+    (tmp_path / "loud.py").write_text("CAPABILITIES = frozenset()\nasync def subscribe(session):\n    print('stop')\n")
+    said, complaints, code = program(job("checks=(), limit=5", client=str(tmp_path / "loud.py")))
+    assert (said, code) == (["start", "subscribe", "steps", "drain", "close", "stop"], 0)
+    assert complaints == "stop\n"
 
 
-def test_cancelled_by_nobody_it_is_no_interruption(tmp_path):
+@pytest.mark.slow
+def test_the_program_of_a_job_that_cannot_be_says_why(tmp_path):
+    said, complaints, code = program(Job(scenario="stedy", out=str(tmp_path)))
+    assert (said, complaints, code) == (["start"], "there is no scenario 'stedy'; did you mean steady?\n", 2)
+
+
+def test_cancelled_by_nobody_it_is_no_interruption():
     async def play():
         plan = plan_of(Scenario(checks=(), steps=()))
-        work = asyncio.create_task(run._watched(plan, Notes(), tmp_path, lambda _: None))
+        work = asyncio.create_task(run._watched(plan, asyncio.sleep(60), Notes()))
         await asyncio.sleep(0)
         work.cancel()
         with pytest.raises(asyncio.CancelledError):
