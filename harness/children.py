@@ -86,6 +86,12 @@ async def end(child: Child, *, patience: float = 3.0, signals: tuple[int, ...] =
         await child.stdout.read()
 
 
+async def fate(child: Child) -> str:
+    """How a child ended, when it has."""
+    code = await child.wait()
+    return "nobody can tell how: its nursery died" if code is None else f"exit {code}"
+
+
 class Forked:
     """A child that a nursery has forked. `returncode` is None while it runs, and for ever if the nursery dies."""
 

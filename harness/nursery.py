@@ -1,9 +1,9 @@
 """Where programs are born: a process that has loaded what they need, and forks one child for each that is ordered.
 
-Loading is two fifths of the CPU time of a short run, its mock and its proxy, so it is done once.  Orders come over lines
-(`harness.children` says how); the first of them is standard input, and a child that starts programs itself gets one
-of its own.  When a line ends, whoever asked over it is gone: its children are told to stop.  The nursery ends when
-every line and every child has.
+Loading is two fifths of the CPU time of a short run, its mock and its proxy, so it is done once.  Orders come over
+lines (`harness.children` says how); the first of them is standard input, and a child that starts programs itself gets
+one of its own.  When a line ends, whoever asked over it is gone: its children are told to stop.  The nursery ends
+when every line and every child has.
 
 This process must stay one that can be forked: no thread, no event loop.
 """

@@ -23,7 +23,7 @@ import os
 import platform
 import signal
 import sys
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 from importlib import metadata
@@ -48,6 +48,8 @@ from harness.target import Promises, Target, load_target
 
 DEADLINE_BEATS: Final = 2.5
 GLANCE: Final = 0.1
+DYING: Final = 1.0
+STARTING: Final = "start"
 CLIENTS: Final = Path(clients.__file__).resolve().parent
 ADAPTERS: Final = ("httpx_sse",)  # they stand there for clients of other people
 PACKAGES: Final = ("starlette", "uvicorn", "uvloop", "httptools", "httpx", "httpcore", "h11", "httpx-sse")
@@ -80,7 +82,7 @@ async def record(job: Job, say: Say, start: Start = executed) -> Path:
     """Run the job and return the path of its merged history; `say` is told each phase."""
     out = Path(job.out)
     parts = out / "parts"
-    say("start")
+    say(STARTING)
     plan = resolve(job)
     writer = meters.open_history(parts / "run.jsonl", "run", **plan.header())
     interrupted = False
@@ -283,15 +285,22 @@ async def _phases(plan: Plan, writer: Writer, parts: Path, say: Say, start: Star
         stack.push_async_callback(nemesis.crowd.close)
         work = asyncio.create_task(_scenario(plan, nemesis, say), name="scenario")
         try:
-            await asyncio.wait([work, *watchers], return_when=asyncio.FIRST_COMPLETED)
-            if not work.done():
-                dead = next(one for one in watchers if one.done())
-                raise HarnessError(dead.result())
-            await work
+            await _until_over(work, watchers)
         finally:
             for task in (work, *watchers):
                 await _cancelled(task)
         say("stop")
+
+
+async def _until_over(work: asyncio.Task[None], watchers: Sequence[asyncio.Task[str]]) -> None:
+    """Wait for the work. Raises what it raised, or HarnessError if a part died: that is the better reason."""
+    await asyncio.wait([work, *watchers], return_when=asyncio.FIRST_COMPLETED)
+    if not work.done() or work.cancelled() or work.exception() is not None:
+        # Whoever does not answer may be dying.
+        dead, _ = await asyncio.wait(watchers, timeout=DYING, return_when=asyncio.FIRST_COMPLETED)
+        for one in dead:
+            raise HarnessError(one.result())
+    await work
 
 
 async def _server(plan: Plan, writer: Writer, parts: Path, start: Start) -> Server:

@@ -21,7 +21,7 @@ from urllib.parse import urlsplit
 import httpx
 
 from harness import testevent, tls
-from harness.children import Child, Start, end, executed
+from harness.children import Child, Start, end, executed, fate
 from harness.errors import HarnessError
 from harness.history import Writer, redact_url
 from harness.target import Promises, Target
@@ -159,7 +159,7 @@ class MockServer:
         await end(self.process)
 
     async def died(self) -> str:
-        return f"the mock server died (exit {await self.process.wait()})"
+        return f"the mock server died ({await fate(self.process)})"
 
     async def _post(self, path: str, **body: Any) -> Any:
         answer = await self.control.post(path, json=body)

@@ -139,6 +139,16 @@ def test_a_run_that_is_killed_is_unknown_and_takes_its_children_along(project):
 
 
 @pytest.mark.slow
+def test_a_nursery_that_is_killed_takes_its_runs_along(project):
+    with Command(project, "run", "goes_on", "--out", "out") as command:
+        command.until_recorded("sub.event")
+        command.part("run").parent().kill()
+        code, out, _ = command.ended()
+    assert code == 3
+    assert out.splitlines()[0] == "UNKNOWN"
+
+
+@pytest.mark.slow
 def test_a_command_that_is_killed_takes_its_runs_along(project):
     with Command(project, "run", "goes_on", "--out", "out") as command:
         command.until_recorded("sub.event")

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any, Final, Literal
 from urllib.parse import quote, urlsplit
 
-from harness.children import Child, Start, end, executed
+from harness.children import Child, Start, end, executed, fate
 from harness.errors import HarnessError
 from harness.faults import Toxic
 from harness.proxy.embedded import bound
@@ -114,7 +114,7 @@ class Network:
         if self.process is None:
             await asyncio.Event().wait()
             return ""
-        return f"the proxy died (exit {await self.process.wait()})"
+        return f"the proxy died ({await fate(self.process)})"
 
     async def stop(self) -> None:
         """End the server, or take our proxies out of the one that was there."""

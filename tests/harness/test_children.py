@@ -9,7 +9,7 @@ import psutil
 import pytest
 
 from harness import children
-from harness.children import end, executed, nursery
+from harness.children import end, executed, fate, nursery
 
 ECHO = """
 import os, signal, sys
@@ -159,9 +159,9 @@ def test_a_nursery_that_dies_ends_the_wait_for_every_child_of_it():
         os.killpg(nurse.pid, signal.SIGKILL)
         codes = [await first.wait()]
         late = await start("echo", "wait")
-        return [*codes, await late.wait(), await late.stdout.read()]
+        return [*codes, await late.wait(), await late.stdout.read(), await fate(late)]
 
-    assert play("forked", part) == [None, None, b""]
+    assert play("forked", part) == [None, None, b"", "nobody can tell how: its nursery died"]
 
 
 def test_when_the_line_ends_every_child_is_told_to_stop():

@@ -339,6 +339,25 @@ def test_the_program_of_a_job_that_cannot_be_says_why(tmp_path):
     assert (said, complaints, code) == (["start"], "there is no scenario 'stedy'; did you mean steady?\n", 2)
 
 
+def test_that_a_part_died_is_a_better_reason_than_that_it_does_not_answer(monkeypatch):
+    async def work():
+        raise OSError("no answer")
+
+    async def play(*deaths):
+        tasks = [asyncio.create_task(one, name="watch") for one in deaths]
+        try:
+            await run._until_over(asyncio.create_task(work()), tasks)
+        finally:
+            for task in tasks:
+                await run._cancelled(task)
+
+    with pytest.raises(HarnessError, match="the mock server died"):
+        asyncio.run(play(asyncio.sleep(60), asyncio.sleep(0.01, "the mock server died")))
+    monkeypatch.setattr(run, "DYING", 0.01)
+    with pytest.raises(OSError, match="no answer"):
+        asyncio.run(play(asyncio.sleep(60)))
+
+
 def test_cancelled_by_nobody_it_is_no_interruption():
     async def play():
         plan = plan_of(Scenario(checks=(), steps=()))
