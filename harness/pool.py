@@ -9,16 +9,16 @@ import contextlib
 import json
 import os
 import signal
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Final
 
 import psutil
 
-from harness.children import NURSERY, Child, Start, end, nursery
+from harness.children import NURSERY, Start, end, nursery
 from harness.history import redact_text
-from harness.run import Job
+from harness.run import STARTING, Job
 
 LAST_WORDS: Final = 30.0
 LONGEST_RUN: Final = 900.0  # seconds; a run ends itself long before, unless its client blocks the whole process
@@ -34,13 +34,17 @@ async def run_all(jobs: Sequence[Job], *, at_once: int, on_phase: OnPhase) -> di
     write what they know before it returns.
     """
     free = asyncio.Semaphore(at_once)
+    # Starting is work for a processor, and who starts late makes the others late: their evidence suffers.
+    starting = asyncio.Semaphore(os.cpu_count() or 1)
     complaints: dict[str, str] = {}
 
     async with nursery() as line:
 
         async def one(job: Job) -> None:
             async with free:
-                complaints[job.out] = await _child(job, line.start, on_phase)
+                async with contextlib.AsyncExitStack() as begins:
+                    await begins.enter_async_context(starting)
+                    complaints[job.out] = await _child(job, line.start, on_phase, begins.aclose)
                 on_phase(job, "done")
 
         tasks = [asyncio.create_task(one(job), name=f"run {job.scenario}") for job in jobs]
@@ -63,7 +67,8 @@ def kill_all() -> None:
                 os.killpg(child.pid, signal.SIGKILL)
 
 
-async def _child(job: Job, start: Start, on_phase: OnPhase) -> str:
+async def _child(job: Job, start: Start, on_phase: OnPhase, begun: Callable[[], Awaitable[None]]) -> str:
+    """Run one job to its end; why it left no history. `begun` is called when it has started whatever it needs."""
     out = Path(job.out)
     out.mkdir(parents=True, exist_ok=True)
     said = out / "stderr.txt"
@@ -71,7 +76,13 @@ async def _child(job: Job, start: Start, on_phase: OnPhase) -> str:
         child = await start("harness.run", json.dumps(asdict(job)), line=True, stderr=errors.fileno())
     try:
         async with asyncio.timeout(LONGEST_RUN):
-            await _followed(child, lambda phase: on_phase(job, phase))
+            assert child.stdout is not None  # noqa: S101 - every child of ours has one
+            async for line in child.stdout:
+                phase = line.decode(errors="replace").strip()
+                on_phase(job, phase)
+                if phase != STARTING:
+                    await begun()
+            await child.wait()
     except TimeoutError:
         return f"the run did not end within {LONGEST_RUN:.0f} s: its client blocks the process"
     finally:
@@ -83,14 +94,6 @@ async def _child(job: Job, start: Start, on_phase: OnPhase) -> str:
         return ""
     why = DIED if child.returncode is None else f"the run's process ended with exit {child.returncode}"
     return complaint.rpartition("\n")[2] or why
-
-
-async def _followed(child: Child, on_phase: Callable[[str], None]) -> None:
-    """Hear the phases of a run until it has ended."""
-    assert child.stdout is not None  # noqa: S101 - every child of ours has one
-    async for line in child.stdout:
-        on_phase(line.decode(errors="replace").strip())
-    await child.wait()
 
 
 def _plain(said: Path) -> str:

@@ -45,6 +45,14 @@ def test_no_more_at_once_than_asked_for(tmp_path, fake_runs):
     assert most == 1
 
 
+@pytest.mark.slow
+def test_no_more_begin_at_once_than_there_are_processors(tmp_path, fake_runs, monkeypatch):
+    monkeypatch.setattr("harness.pool.os.cpu_count", lambda: 1)
+    _, heard = played(jobs(tmp_path, *["works"] * 4), at_once=4)
+    phases = [phase for _, phase in heard if phase != "done"]
+    assert phases == ["start", "stop"] * 4
+
+
 def test_cancelled_it_lets_every_child_save_what_it_knows(tmp_path, fake_runs):
     given = jobs(tmp_path, "hangs", "hangs", "works")
 
