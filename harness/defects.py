@@ -43,6 +43,7 @@ DEFECTS: Final[tuple[Defect, ...]] = (
     Defect("replays-one-too-few", "drop_fin", (LOST,)),
     Defect("replays-twice", "drop_fin", (TWICE,), (ORDER, "replay.strictly_after")),
     Defect("loses-handover", "drop_fin", (LOST,)),
+    Defect("serves-one-stream", "two_streams", ("delivery.every_stream",), (LOST, "lag.live")),
     Defect("leaks-to-other-user", "two_streams", ("security.own_events",)),
     Defect("no-heartbeat", "steady", ("heartbeat.cadence",), ("heartbeat.deadline", "reconnection.no_hammering")),
     Defect("heartbeat-with-id", "drop_idle", ("replay.no_id_on_control", "heartbeat.no_id")),
@@ -59,6 +60,7 @@ DEFECTS: Final[tuple[Defect, ...]] = (
     Defect("accepts-no-token-on-resume", "token_required", ("security.token_required",)),
     Defect("accepts-expired-token-on-resume", "token_expiry", ("security.token_expiry",)),
     Defect("reuses-ids-after-restart", "restart_crash", ("replay.ids_unique",), (LOST, TWICE, ORDER)),
+    Defect("ignores-flag", "kill_switch", ("flag.gates",), ("flag.kill_switch",)),
     Defect("ignores-kill-switch", "kill_switch", ("flag.kill_switch",), ("reconnection.stops_on_204",)),
     Defect("kill-switch-mutes", "kill_switch", ("flag.kill_switch",), (LOST, "lag.live", "delivery.every_stream")),
     Defect("buffers-2s", "steady", ("lag.live",), ("heartbeat.cadence", "heartbeat.deadline", LOST)),
@@ -102,6 +104,17 @@ DEFECTS: Final[tuple[Defect, ...]] = (
     _client("no-jitter", "refuse", ("reconnection.jitter",), ("reconnection.backoff",), users=12),
     _client("ignores-retry", "drop_fin", ("reconnection.not_too_early",), ("reconnection.no_hammering",)),
     _client("reconnects-after-204", "kill_switch", ("reconnection.stops_on_204",), ("flag.no_client_loop",)),
+    # It comes back whatever the answer, and at once.
+    _client(
+        "hammers",
+        "kill_switch",
+        ("flag.no_client_loop", "reconnection.no_hammering"),
+        ("reconnection.stops_on_204", "reconnection.not_too_early", "reconnection.backoff", "reconnection.jitter"),
+        users=2,
+    ),
+    _client("ignores-retry-after", "per_user_limit", ("reconnection.retry_after",)),
+    _client("comes-back-after-refusal", "refused_for_good", ("reconnection.stops_on_refusal",)),
+    _client("leaks-memory", "churn", ("cleanup.memory",)),
     _client("ignores-silence", "silent_stall", ("heartbeat.deadline",), ("reconnection.happens", LOST)),
     _client(
         "never-closes-sockets",

@@ -258,7 +258,7 @@ def _refused(mock: Mock, request: Request) -> Response | None:
         return refused
     if not _accepts(request.headers.get("accept")):
         return _error(406, "this is an event stream; send Accept: text/event-stream")
-    if not mock.flag.is_on(_user(request.who)):
+    if not mock.flag.is_on(_user(request.who)) and "ignores-flag" not in mock.defects:
         # 204: "Clients will reconnect if the connection is closed; a client can be told to stop reconnecting using
         # the HTTP 204 No Content response code." (HTML standard, 9.2.1)
         return Response(status_code=204, headers={"cache-control": "no-store"})

@@ -111,9 +111,10 @@ class Hub:
             known[str(body["name"])] = body.get("value")
 
     def _listening(self, frame: Frame) -> list[Sink]:
-        if frame.owner is None or "leaks-to-other-user" in self.defects:
-            return [sink for sinks in self.sinks.values() for sink in sinks]
-        return list(self.sinks.get(frame.owner, ()))
+        everybody = frame.owner is None or "leaks-to-other-user" in self.defects
+        groups = self.sinks.values() if everybody else (self.sinks.get(frame.owner or "", {}),)
+        only = -1 if "serves-one-stream" in self.defects else 0
+        return [sink for sinks in groups for sink in list(sinks)[only:]]
 
     # resuming
 

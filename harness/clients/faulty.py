@@ -7,7 +7,7 @@ import asyncio
 import contextlib
 import re
 import socket
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Final
@@ -19,6 +19,8 @@ from harness.clients.polling import Resume
 from harness.clients.reference import CAPABILITIES, Driver, alone, new_client, options_of, streaming
 from harness.eventstream import Decoder, Event, Item
 from harness.subscriber import Connect, Dispatch, Error, Failed, Heard, Options, Output, Subscriber, Waiting
+
+HOARDED: Final = 20_000  # bytes per stream
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,8 +99,35 @@ class _IgnoresRetry(Subscriber):
 class _ReconnectsAfter204(Subscriber):
     __slots__ = ()
 
-    def _on_status(self, now: float, status: int, headers: object) -> list[Output]:
-        return self._lose(now, "status 204") if status == 204 else super()._on_status(now, status, headers)  # type: ignore[arg-type]
+    def _on_status(self, now: float, status: int, headers: Mapping[str, str]) -> list[Output]:
+        return self._lose(now, "status 204") if status == 204 else super()._on_status(now, status, headers)
+
+
+class _Hammers(Subscriber):
+    """Comes back almost at once after any answer that is no stream."""
+
+    __slots__ = ()
+
+    def _delay(self, floor: float) -> float:
+        return 0.03
+
+    def _on_status(self, now: float, status: int, headers: Mapping[str, str]) -> list[Output]:
+        return super()._on_status(now, status, headers) if status == 200 else self._lose(now, f"status {status}")
+
+
+class _IgnoresRetryAfter(Subscriber):
+    __slots__ = ()
+
+    def _on_status(self, now: float, status: int, headers: Mapping[str, str]) -> list[Output]:
+        return super()._on_status(now, status, {"content-type": headers.get("content-type", "")})
+
+
+class _ComesBackAfterRefusal(Subscriber):
+    __slots__ = ()
+
+    def _on_status(self, now: float, status: int, headers: Mapping[str, str]) -> list[Output]:
+        again = status in (400, 403, 404, 410)
+        return self._lose(now, f"status {status}") if again else super()._on_status(now, status, headers)
 
 
 class _HidesErrors(Subscriber):
@@ -197,6 +226,12 @@ def _driven(kind: type[Driver]) -> Bad:
     return Bad(subscribe)
 
 
+async def _leaks_memory(session: Session) -> None:
+    # Written to, so that it is memory and no promise of it.
+    _HOARD.append(bytearray(b"x" * HOARDED))
+    await alone(session)
+
+
 async def _hangs_in_close(session: Session) -> None:
     try:
         await alone(session)
@@ -246,6 +281,7 @@ class _Mute:
 
 # That these live on is the defect.
 _LEAKED: Final[list[asyncio.Task[None]]] = []
+_HOARD: Final[list[bytearray]] = []
 
 forgets_id = _machine(_ForgetsId)
 keeps_torn_id = _machine(_KeepsTornId)
@@ -254,6 +290,10 @@ no_backoff = _machine(_NoBackoff)
 no_jitter = _machine(Subscriber, lambda options: replace(options, jitter=False))
 ignores_retry = _machine(_IgnoresRetry)
 reconnects_after_204 = _machine(_ReconnectsAfter204)
+hammers = _machine(_Hammers)
+ignores_retry_after = _machine(_IgnoresRetryAfter)
+comes_back_after_refusal = _machine(_ComesBackAfterRefusal)
+leaks_memory = Bad(_leaks_memory)
 hides_errors = _machine(_HidesErrors)
 dispatches_empty = _machine(_DispatchesEmpty)
 no_polling_fallback = Bad(_no_polling_fallback)

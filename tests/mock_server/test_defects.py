@@ -78,6 +78,23 @@ def obeys_the_kill_switch(mock):
     return raw.to_end() == "fin"
 
 
+def lets_in_nobody_while_off(mock):
+    mock.order("/flag", enabled=False)
+    answered = mock.request().status
+    mock.order("/flag", enabled=True)
+    return answered == 204
+
+
+def serves_every_stream(mock):
+    first, second = mock.stream(), mock.stream()
+    mock.publish()
+    second.until_ids(1)
+    beats = first.body.count(b": heartbeat")
+    while first.body.count(b": heartbeat") <= beats + 1:
+        first.more()
+    return bool(first.ids)
+
+
 def ends_what_is_live(mock):
     mock.stream()
     mock.order("/flag", enabled=False)
@@ -217,6 +234,7 @@ BEHAVES = {
     "replays-twice": replays,
     "resets-needlessly": replays,
     "repeats-the-last-event": brings_nothing_if_nothing_was_missed,
+    "serves-one-stream": serves_every_stream,
     "loses-handover": handover,
     "leaks-to-other-user": isolates,
     "no-heartbeat": no_heartbeat,
@@ -228,6 +246,7 @@ BEHAVES = {
     "accepts-expired-token": needs_a_fresh_token,
     "accepts-no-token-on-resume": needs_a_token_on_resume,
     "accepts-expired-token-on-resume": needs_a_fresh_token_on_resume,
+    "ignores-flag": lets_in_nobody_while_off,
     "ignores-kill-switch": obeys_the_kill_switch,
     "kill-switch-mutes": ends_what_is_live,
     "buffers-2s": comes_at_once,

@@ -112,6 +112,32 @@ def test_reconnects_after_204():
     assert len(played(faulty.reconnects_after_204, answer(404))[1].requests) == 1
 
 
+def test_hammers():
+    options = {"backoff_base": 5.0, "reconnection_time": 5.0}
+    assert len(played(reference, answer(204))[1].requests) == 1
+    assert len(played(faulty.hammers, answer(204), attempts=3, options=options)[1].requests) == 3
+    assert waits(played(faulty.hammers, answer(404), answer(204), options=options)[0])[0] == 0.03
+
+
+def test_ignores_retry_after():
+    scripts = answer(503, Retry_After="7"), (OPENED, HOLD)
+    [good] = waits(played(reference, *scripts, settle=lambda notes, _: notes.of("sub.wait"))[0])
+    [bad] = waits(played(faulty.ignores_retry_after, *scripts, settle=lambda notes, _: notes.of("sub.wait"))[0])
+    assert bad < 7 <= good
+
+
+def test_comes_back_after_refusal():
+    assert len(played(reference, answer(403))[1].requests) == 1
+    assert len(played(faulty.comes_back_after_refusal, answer(403), (OPENED, HOLD))[1].requests) == 2
+    assert len(played(faulty.comes_back_after_refusal, answer(204))[1].requests) == 1
+
+
+def test_leaks_memory():
+    played(faulty.leaks_memory, (OPENED, HOLD), attempts=1)
+    assert len(faulty._HOARD.pop()) == faulty.HOARDED
+    assert not faulty._HOARD
+
+
 def test_hides_errors():
     def three(notes, _):
         return len(notes.of("sub.attempt")) == 4
