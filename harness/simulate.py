@@ -8,7 +8,7 @@ from random import Random
 from typing import Any, Final
 
 from harness.history import History, Record
-from harness.world import AGAIN, BANNED, BASE, CAP, CAPABILITIES, HEARTBEAT, LIMIT, POLL, SCHEMA, World
+from harness.world import AGAIN, BANNED, BASE, CAP, CAPABILITIES, HEADERS, HEARTBEAT, LIMIT, POLL, SCHEMA, World
 
 Plot = Callable[[World], None]
 
@@ -269,7 +269,9 @@ def _kill_switch(world: World) -> None:
     world.run(0.5)
     _step(world, "flag", lambda: world.flag(False))
     world.run(6.0)
-    world.note("probe", name="off", token="good", status=204, headers={}, bytes=0)
+    let_in = "ignores-flag" in world.defects
+    answer: dict[str, Any] = {"status": 200, "headers": HEADERS} if let_in else {"status": 204, "headers": {}}
+    world.note("probe", name="off", token="good", bytes=0, **answer)
     world.run(0.1)
     _step(world, "flag", lambda: world.flag(True))
     world.open("again-0", names[0])

@@ -168,6 +168,9 @@ class World:
 
     def _live(self, stream: Stream, one: Event) -> None:
         leaks = "leaks-to-other-user" in self.defects
+        latest = [other for other in self.streams.values() if other.sub.user == stream.sub.user][-1]
+        if stream is not latest and "serves-one-stream" in self.defects:
+            return
         if stream.sub.user != one.owner and one.owner is not None and not leaks:
             return
         if not stream.handed_over:
@@ -224,7 +227,7 @@ class World:
             self.at(max(0.02, sub.token_until - self.now), lambda: self.cut(stream))
 
     def _admit(self, sub: Sub, header: str) -> tuple[int, dict[str, str]]:
-        if not self.has(sub.user):
+        if not self.has(sub.user) and "ignores-flag" not in self.defects:
             return 204, {"cache-control": "no-store"}
         let_in = "accepts-expired-token" in self.defects or (
             header != "" and "accepts-expired-token-on-resume" in self.defects
@@ -528,8 +531,8 @@ class World:
         if sub.gone:
             return
         self.note("sub.response", sub=sub.name, attempt=number, status=status, headers=headers)
-        goes_on = {204: "reconnects-after-204", 403: "reconnects-after-403"}
-        if status in (204, 403, 404) and goes_on.get(status) not in self.defects:
+        goes_on = {204: {"reconnects-after-204", "hammers"}, 403: {"comes-back-after-refusal"}}
+        if status in (204, 403, 404) and not goes_on.get(status, set()) & self.defects:
             if status == 204 and self.polls and "no-polling-fallback" not in self.defects:
                 self.note("sub.error", sub=sub.name, attempt=number, reason=f"status {status}")
                 self._poll(sub, self.now + AGAIN * self.rng.uniform(1, 1.5))
@@ -539,7 +542,8 @@ class World:
         if status == 401:
             sub.token_until = inf
             self.note("sub.token", sub=sub.name)
-        floor = float(headers.get("retry-after", 0)) if status == 429 else 0.0
+        obeys = status == 429 and "ignores-retry-after" not in self.defects
+        floor = float(headers.get("retry-after", 0)) if obeys else 0.0
         self._lost(sub, number, f"status {status}", floor=floor)
 
     def _poll(self, sub: Sub, until: float) -> None:
@@ -577,6 +581,8 @@ class World:
         delay = max(RETRY, floor) + (grown if "no-jitter" in self.defects else self.rng.random() * grown)
         if "ignores-retry" in self.defects:
             delay -= max(RETRY, floor) * 0.99
+        if "hammers" in self.defects:
+            delay = 0.03
         sub.failures += 1
         self.note("sub.wait", sub=sub.name, attempt=number, delay=round(delay, 6), reason=reason)
         self.at(delay + self.rng.uniform(0, 0.001), lambda: self._connect(sub))

@@ -56,23 +56,6 @@ def _swapped(records: list[Record]) -> list[Record]:
     return records
 
 
-def _one_stream_short(records: list[Record]) -> list[Record]:
-    """One of a user's two streams misses an event that the other gets."""
-    seqs = [
-        one["seq"]
-        for one in records
-        if one.kind == "sub.event" and one["sub"] == "u1-1" and one.get("channel") == "all"
-    ]
-    missed = seqs[len(seqs) // 2]
-    return [
-        one
-        for one in records
-        if not (
-            one.kind == "sub.event" and one["sub"] == "u1-1" and one.get("channel") == "all" and one["seq"] == missed
-        )
-    ]
-
-
 def _late_head(records: list[Record]) -> list[Record]:
     """The first response comes three seconds after its request."""
     at = next(i for i, one in enumerate(records) if one.kind == "sub.attempt")
@@ -93,28 +76,6 @@ def _without_pause(records: list[Record]) -> list[Record]:
     last = records[-1].t
     said = {"sub": "u0-0", "last_event_id": None}
     return [*records, *(Record(last + n / 200, "sub.attempt", {**said, "attempt": 50 + n}, "run") for n in range(20))]
-
-
-def _hasty_after_429(records: list[Record]) -> list[Record]:
-    return [
-        with_data(one, headers={**one["headers"], "retry-after": "30"})
-        if one.kind == "sub.response" and one["status"] == 429
-        else one
-        for one in records
-    ]
-
-
-def _flag_loop(records: list[Record]) -> list[Record]:
-    off = next(one for one in records if one.kind == "flag.set")
-    said = {"sub": "u0-0", "last_event_id": None}
-    return [
-        *records,
-        *(Record(off.t + 1 + n / 10, "sub.attempt", {**said, "attempt": 50 + n}, "run") for n in range(30)),
-    ]
-
-
-def _gate_open(records: list[Record]) -> list[Record]:
-    return [with_data(one, status=200) if one.kind == "probe" else one for one in records]
 
 
 def _left_behind(**counts: int) -> Change:
@@ -140,17 +101,17 @@ PLANTS: dict[str, Plant] = {
     "cleanup.server_slots": Plant("churn", change=_left_behind(slots=1)),
     "cleanup.silent_after_close": Plant("two_streams", ("goes-on-after-close",)),
     "cleanup.tasks": Plant("churn", change=_left_behind(tasks=1)),
-    "delivery.every_stream": Plant("two_streams", change=_one_stream_short),
+    "delivery.every_stream": Plant("two_streams", ("serves-one-stream",)),
     "delivery.in_order": Plant("steady", change=_swapped),
     "delivery.no_phantom": Plant("steady", change=_phantom),
     "delivery.nothing_lost": Plant("drop_fin", ("ignores-last-event-id",)),
     "delivery.nothing_twice": Plant("drop_fin", ("replays-twice",)),
     "delivery.untorn": Plant("cut_inside_event", ("dispatches-at-eof",)),
     "flag.binomial": Plant("rollout", ("flag-wrong-share",)),
-    "flag.gates": Plant("kill_switch", change=_gate_open),
+    "flag.gates": Plant("kill_switch", ("ignores-flag",)),
     "flag.kill_switch": Plant("kill_switch", ("ignores-kill-switch",)),
     "flag.monotone": Plant("rollout", ("flag-not-monotone",)),
-    "flag.no_client_loop": Plant("kill_switch", change=_flag_loop),
+    "flag.no_client_loop": Plant("kill_switch", ("hammers",)),
     "flag.sticky": Plant("rollout", ("flag-not-sticky",)),
     "heartbeat.cadence": Plant("steady", ("no-heartbeat",)),
     "heartbeat.deadline": Plant("silent_stall", ("ignores-silence",)),
@@ -166,9 +127,9 @@ PLANTS: dict[str, Plant] = {
     "reconnection.last_event_id": Plant("drop_fin", ("forgets-id",)),
     "reconnection.no_hammering": Plant("drop_fin", change=_without_pause),
     "reconnection.not_too_early": Plant("drop_fin", ("ignores-retry",)),
-    "reconnection.retry_after": Plant("per_user_limit", change=_hasty_after_429),
+    "reconnection.retry_after": Plant("per_user_limit", ("ignores-retry-after",)),
     "reconnection.stops_on_204": Plant("kill_switch", ("reconnects-after-204",)),
-    "reconnection.stops_on_refusal": Plant("token_required", ("reconnects-after-403",)),
+    "reconnection.stops_on_refusal": Plant("token_required", ("comes-back-after-refusal",)),
     "reconnection.survives": Plant("steady", ("crashes",)),
     "replay.ids_unique": Plant("restart_crash", ("reuses-ids-after-restart",)),
     "replay.no_id_on_control": Plant("drop_idle", ("heartbeat-with-id",)),
