@@ -13,7 +13,8 @@ from urllib.parse import urlencode, urlsplit, urlunsplit
 
 from harness.clients import Client, Session
 from harness.errors import HarnessError
-from harness.history import Writer, redact_url
+from harness.history import Writer
+from harness.redaction import redact_url
 from harness.servers import Server
 
 GRACE: Final = 3.0

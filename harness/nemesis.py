@@ -18,8 +18,9 @@ import httpx
 from harness import meters, probes, tls
 from harness.crowd import Crowd
 from harness.faults import Toxic
-from harness.history import Writer, redact_headers
+from harness.history import Writer
 from harness.proxy.control import Proxy
+from harness.redaction import redact_headers
 from harness.scenario import (
     MOST_REPLAY,
     AwaitOpen,

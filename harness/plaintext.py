@@ -7,7 +7,7 @@ are evidence, but a terminal would obey them, and XML forbids most of them.
 import re
 from typing import Any, Final
 
-from harness.history import fingerprint
+from harness.redaction import fingerprint
 
 LIMIT: Final = 2000
 

@@ -17,7 +17,7 @@ from typing import Final
 import psutil
 
 from harness.children import NURSERY, Start, end, nursery
-from harness.history import redact_text
+from harness.redaction import redact_text
 from harness.run import STARTING, Job
 
 LAST_WORDS: Final = 30.0

@@ -23,7 +23,8 @@ import httpx
 from harness import testevent, tls
 from harness.children import Child, Start, end, executed, fate
 from harness.errors import HarnessError
-from harness.history import Writer, redact_url
+from harness.history import Writer
+from harness.redaction import redact_url
 from harness.target import Promises, Target
 
 START_WITHIN = 30.0

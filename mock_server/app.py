@@ -18,7 +18,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from harness.history import fingerprint, redact_headers, redact_url
+from harness.redaction import fingerprint, redact_headers, redact_url
 from harness.script import streams
 from mock_server import auth, flag
 from mock_server.auth import Identity, Refusal

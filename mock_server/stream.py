@@ -15,7 +15,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final, Literal, assert_never
 
-from harness.history import redact_url
+from harness.redaction import redact_url
 from harness.script import PLAIN, Close, Finish, Redirect, Reset, Respond, Script, Send, Silence, Step, Stream, Wait
 from mock_server import frames
 from mock_server.frames import Frame

@@ -21,14 +21,8 @@ from pathlib import Path
 from typing import Any, Final, Literal, Protocol
 
 from harness import testevent
-from harness.history import (
-    Writer,
-    header_credentials,
-    hidden,
-    query_credentials,
-    redact_headers,
-    redact_url,
-)
+from harness.history import Writer
+from harness.redaction import header_credentials, hidden, query_credentials, redact_headers, redact_url
 
 LONGEST_TEXT = 512
 

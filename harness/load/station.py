@@ -22,11 +22,12 @@ from locust.env import Environment
 from locust.exception import StopUser
 
 from harness.clients import Session
-from harness.history import Writer, redact_url
+from harness.history import Writer
 from harness.load.figures import report
 from harness.load.recorder import Recorder, Sink
 from harness.load.transport import Engine, Sockets
 from harness.meters import TICK
+from harness.redaction import redact_url
 from harness.subscriber import Options
 from harness.target import Promises
 from harness.testevent import ALL, channel_of

@@ -1,7 +1,7 @@
 import pytest
 
-from harness.history import fingerprint
 from harness.plaintext import plain, redacted
+from harness.redaction import fingerprint
 
 
 @pytest.mark.parametrize(
