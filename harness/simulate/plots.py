@@ -1,58 +1,12 @@
-"""Histories of a simulated world: random clean ones, and ones in which a defect is planted.
-
-A plot is what the nemesis does in one run, under the name of the scenario that does the same live.
-"""
+"""Plots: what the nemesis does in one simulated run, under the name of the scenario that does the same live."""
 
 from collections.abc import Callable, Mapping
-from random import Random
 from typing import Any, Final
 
-from harness.history import History, Record
-from harness.world import AGAIN, BANNED, BASE, CAP, CAPABILITIES, HEADERS, HEARTBEAT, LIMIT, POLL, SCHEMA, World
+from harness.simulate.parts import BANNED, HEADERS, LIMIT
+from harness.simulate.world import World
 
 Plot = Callable[[World], None]
-
-
-def clean(rng: Random) -> History:
-    """A random history in which everybody keeps the law; the same for the same state of `rng`."""
-    return play(rng.choice(sorted(PLOTS)), rng, foreign=rng.random() < 0.25)
-
-
-def play(plot: str, rng: Random, *, defects: tuple[str, ...] = (), foreign: bool = False) -> History:
-    """One run of a plot in a world with these defects."""
-    world = World(rng, defects=frozenset(defects), foreign=foreign)
-    start = world.now
-    world.at(0.0, world.ticking)
-    world.note("server.start", "server", epoch=world.epoch)
-    PLOTS[plot](world)
-    _drain(world)
-    world.close()
-    world.run(1.2)
-    if plot == "churn":
-        _meter(world, "after")
-    world.run(0.1)
-    world.ticking()
-    header = _header(plot, polls=world.polls, deadline=world.deadline)
-    first = Record(start, "history", header, "run")
-    return History((first, *sorted(world.records, key=lambda record: record.t)), header)
-
-
-def _header(plot: str, *, polls: bool, deadline: float | None) -> dict[str, Any]:
-    options = {"backoff_base": BASE, "backoff_cap": CAP, "stable_after": 0.0, "heartbeat_deadline": deadline}
-    options |= {"poll_every": POLL, "stream_again": AGAIN} if polls else {}
-    return {
-        "schema": 1, "role": "run", "host": "h", "boot": "b", "pid": 1, "mono": 0.0, "wall": 0.0,
-        "scenario": plot, "checks": [], "seed": 0, "versions": {},
-        "target": {"name": "simulated", "own": True},
-        "client": {"name": "simulated", "own": True, "capabilities": CAPABILITIES, "options": options},
-        "capabilities": [],
-        "promises": {
-            "heartbeat": HEARTBEAT, "max_latency": 0.5, "replay_events": 40, "reset_event": "reset",
-            "limit_per_user": LIMIT, "frees_slot_within": 1.0, "kill_switch_within": 2.0,
-            "token_expiry_within": 1.0, "unauthorized": [401, 403], "restart_keeps_replay": True,
-            "schemas": {"message": SCHEMA},
-        },
-    }  # fmt: skip
 
 
 def _begin(world: World, *, users: int | None = None, streams: int = 1) -> list[str]:
@@ -60,8 +14,8 @@ def _begin(world: World, *, users: int | None = None, streams: int = 1) -> list[
     names = [f"u{n}" for n in range(users or world.rng.randint(1, 4))]
     for name in names:
         for number in range(streams):
-            world.open(f"{name}-{number}", name)
-    _await_open(world, 3.0)
+            world.clients.open(f"{name}-{number}", name)
+    await_open(world, 3.0)
     world.run(0.2)
     _background(world, names, world.rng.uniform(0.05, 0.4), world.now + 3.0)
     return names
@@ -69,46 +23,30 @@ def _begin(world: World, *, users: int | None = None, streams: int = 1) -> list[
 
 def _background(world: World, names: list[str], pause: float, until: float) -> None:
     if world.now < until:
-        world.publish(world.rng.choice([*names, None]))
+        world.server.publish(world.rng.choice([*names, None]))
         world.at(pause, lambda: _background(world, names, pause, until))
 
 
 def _burst(world: World, names: list[str], count: int) -> None:
     for _ in range(count):
         for name in (*names, None):
-            world.publish(name)
+            world.server.publish(name)
 
 
-def _await_open(world: World, seconds: float = 12.0) -> None:
+def await_open(world: World, seconds: float = 12.0) -> None:
     until = world.now + seconds
-    while world.now < until and any(one.stream is None and not one.polling for one in world.alive()):
+    while world.now < until and any(one.stream is None and not one.polling for one in world.clients.alive()):
         world.run(0.1)
 
 
-def _meter(world: World, label: str) -> None:
-    open_streams = len(world.streams)
+def meter(world: World, label: str) -> None:
+    open_streams = len(world.server.streams)
     leaked = "never-closes-sockets" in world.defects and label == "after"
     held = {"rss": 50_000_000, "descriptors": 20 + leaked * 3, "sockets": leaked * 3, "tasks": 5}
     world.note("meter", label=label, role="run", **held)
-    slots = sum(world.slots.values())
+    slots = sum(world.server.slots.values())
     counts = {"open": open_streams, "slots": slots, "rss": 60_000_000, "descriptors": 30, "tasks": 4}
     world.note("server.stats", "server", label=label, **counts)
-
-
-def _drain(world: World) -> None:
-    _await_open(world)
-    world.note("drain", state="begin", alive=[one.name for one in world.alive()])
-    users = sorted({one.user for one in world.alive()})
-    for user in (*users, None) if users else ():
-        world.publish(user, "sentinel")
-    until = world.now + 5.0
-
-    def missing() -> list[str]:
-        return [one.name for one in world.alive() if len(one.sentinels) < 2]
-
-    while missing() and world.now < until:
-        world.run(0.1)
-    world.note("drain", state="end", timed_out=bool(missing()), missing=missing())
 
 
 def _steady(world: World) -> None:
@@ -124,12 +62,12 @@ def _drop(how: str) -> Plot:
         _burst(world, names, 2)
         for _ in range(world.rng.randint(1, 2)):
             world.run(0.3)
-            _step(world, "drop", lambda: world.drop(how))
+            _step(world, "drop", lambda: world.server.drop(how))
             world.run(0.2)
             _burst(world, names, 2)
             world.run(0.4)
             _burst(world, names, 1)
-            _await_open(world)
+            await_open(world)
             _burst(world, names, 1)
         world.run(0.5)
 
@@ -149,9 +87,9 @@ def _cut_inside_event(world: World) -> None:
         world.run(0.3)
         world.note("server.fault", "server", name="cut-event", state="on")
         _burst(world, names, 1)
-        world.cut_inside()
+        world.server.cut_inside()
         world.run(0.2)
-        _await_open(world)
+        await_open(world)
     world.note("server.fault", "server", name="all", state="off")
     world.run(0.5)
 
@@ -165,7 +103,7 @@ def _silent_stall(world: World) -> None:
     world.run(4.5)
     world.hush(False)
     world.run(1.0)
-    _await_open(world)
+    await_open(world)
     world.run(0.5)
 
 
@@ -177,7 +115,7 @@ def _refuse(world: World) -> None:
     world.run(12.0)
     world.link(True)
     world.run(5.0)
-    _await_open(world)
+    await_open(world)
     world.run(0.5)
 
 
@@ -185,9 +123,9 @@ def _restart_crash(world: World) -> None:
     names = _begin(world, users=world.rng.randint(2, 4))
     _burst(world, names, 4)
     world.run(0.3)
-    _step(world, "restart", lambda: world.crash(0.6), how="crash")
+    _step(world, "restart", lambda: world.server.crash(0.6), how="crash")
     world.run(1.0)
-    _await_open(world)
+    await_open(world)
     _burst(world, names, 3)
     world.run(0.5)
 
@@ -196,9 +134,9 @@ def _restart_graceful(world: World) -> None:
     names = _begin(world, users=world.rng.randint(2, 4))
     _burst(world, names, 2)
     world.run(0.3)
-    _step(world, "restart", lambda: world.restart(0.6), how="graceful")
+    _step(world, "restart", lambda: world.server.restart(0.6), how="graceful")
     world.run(1.0)
-    _await_open(world)
+    await_open(world)
     _burst(world, names, 1)
     world.run(0.5)
 
@@ -209,9 +147,9 @@ def _drop_idle(world: World) -> None:
     _burst(world, names, 2)
     world.run(1.5)
     for _ in range(2):
-        _step(world, "drop", lambda: world.drop("fin"))
+        _step(world, "drop", lambda: world.server.drop("fin"))
         world.run(1.0)
-        _await_open(world)
+        await_open(world)
     _burst(world, names, 1)
     world.run(0.5)
 
@@ -225,7 +163,7 @@ def _resume_beyond_buffer(world: World) -> None:
     _burst(world, names, 30)
     world.link(True)
     world.run(0.5)
-    _await_open(world)
+    await_open(world)
     _burst(world, names, 2)
     world.run(0.5)
 
@@ -239,16 +177,16 @@ def _isolation(world: World) -> None:
 def _per_user_limit(world: World) -> None:
     names = _begin(world, users=2)
     for number in range(LIMIT - 1):
-        world.open(f"fill-{number}", names[0])
+        world.clients.open(f"fill-{number}", names[0])
     world.run(0.5)
     for number in range(2):
-        world.open(f"extra-{number}", names[0])
+        world.clients.open(f"extra-{number}", names[0])
     world.run(1.5)
-    world.close("extra")
+    world.clients.close("extra")
     _burst(world, names, 2)
-    world.close("fill-0")
+    world.clients.close("fill-0")
     world.run(1.5)
-    world.open("next-0", names[0])
+    world.clients.open("next-0", names[0])
     world.run(3.0)
 
 
@@ -256,25 +194,25 @@ def _two_streams(world: World) -> None:
     names = _begin(world, users=2, streams=2)
     _burst(world, names, 2)
     world.run(1.0)
-    world.close(f"{names[0]}-1")
+    world.clients.close(f"{names[0]}-1")
     world.run(0.4)
     _burst(world, names, 3)
     world.run(1.0)
 
 
 def _kill_switch(world: World) -> None:
-    world.deadline = None
+    world.clients.deadline = None
     names = _begin(world, users=3)
     _burst(world, names, 2)
     world.run(0.5)
-    _step(world, "flag", lambda: world.flag(False))
+    _step(world, "flag", lambda: world.server.flag(False))
     world.run(6.0)
     let_in = "ignores-flag" in world.defects
     answer: dict[str, Any] = {"status": 200, "headers": HEADERS} if let_in else {"status": 204, "headers": {}}
     world.note("probe", name="off", token="good", bytes=0, **answer)
     world.run(0.1)
-    _step(world, "flag", lambda: world.flag(True))
-    world.open("again-0", names[0])
+    _step(world, "flag", lambda: world.server.flag(True))
+    world.clients.open("again-0", names[0])
     world.run(0.5)
     _burst(world, names, 2)
     world.run(0.5)
@@ -282,19 +220,19 @@ def _kill_switch(world: World) -> None:
 
 def _rollout(world: World) -> None:
     names = _polling_crowd(world, 10)
-    world.probe_all(200)
+    world.server.probe_all(200)
     _burst(world, names, 1)
     world.run(1.0)
     for percent in (50, 100):
-        world.probe_rest(names)
-        world.rollout(percent)
-        world.probe_all(200)
-        world.probe_rest(names)
-        _await_open(world)
+        world.server.probe_rest(names)
+        world.server.rollout(percent)
+        world.server.probe_all(200)
+        world.server.probe_rest(names)
+        await_open(world)
         _burst(world, names, 1)
         world.run(1.0)
-    world.rollout(0)
-    world.probe_all(200)
+    world.server.rollout(0)
+    world.server.probe_all(200)
     _burst(world, names, 1)
     world.run(1.0)
 
@@ -304,7 +242,7 @@ def _rollback(world: World) -> None:
     for percent in (100, 0, 100):
         _burst(world, names, 1)
         world.run(3.5)
-        world.rollout(percent)
+        world.server.rollout(percent)
         world.run(0.5 if percent == 0 else 2.5)
     _burst(world, names, 1)
     world.run(1.0)
@@ -314,27 +252,27 @@ def _rollout_restart(world: World) -> None:
     names = _begin(world, users=4)
     _burst(world, names, 2)
     world.run(0.5)
-    world.rollout(50)
-    world.probe_all(200, repeat=1)
-    _step(world, "restart", lambda: world.crash(0.6), how="crash")
+    world.server.rollout(50)
+    world.server.probe_all(200, repeat=1)
+    _step(world, "restart", lambda: world.server.crash(0.6), how="crash")
     world.run(1.0)
-    world.probe_all(200, repeat=1)
+    world.server.probe_all(200, repeat=1)
 
 
 def _polling_crowd(world: World, percent: float) -> list[str]:
     """Subscribers who poll where they may not stream, with the flag at this percentage."""
-    world.polls = True
-    world.rollout(percent)
+    world.clients.polls = True
+    world.server.rollout(percent)
     names = [f"u{number}" for number in range(8)]
     for name in names:
-        world.open(f"{name}-0", name)
+        world.clients.open(f"{name}-0", name)
     world.run(1.0)
     return names
 
 
 def _token_expiry(world: World) -> None:
     names = _begin(world, users=2)
-    world.open("short-0", names[1], ttl=2.0)
+    world.clients.open("short-0", names[1], ttl=2.0)
     world.run(5.0)
     _burst(world, names, 2)
     world.run(0.5)
@@ -343,7 +281,7 @@ def _token_expiry(world: World) -> None:
 def _token_required(world: World) -> None:
     _begin(world, users=1)
     world.note("step", step="streamfault", state="begin")
-    world.open("banned-0", BANNED)
+    world.clients.open("banned-0", BANNED)
     for resumes in (False, True):
         for token in ("good", "none", "forged", "truncated"):
             good = token == "good" or (token == "none" and "accepts-no-token" in world.defects)
@@ -354,16 +292,16 @@ def _token_required(world: World) -> None:
 
 
 def _churn(world: World) -> None:
-    _meter(world, "baseline")
+    meter(world, "baseline")
     names = _begin(world, users=2)
     grown = 0.0
     for cycle in range(45):
         for number in range(4):
-            world.open(f"churn-{cycle}-{number}", names[number % 2])
+            world.clients.open(f"churn-{cycle}-{number}", names[number % 2])
         world.run(0.03 if cycle % 2 else 0.005)
-        world.close(f"churn-{cycle}-")
+        world.clients.close(f"churn-{cycle}-")
         for number in range(4):
-            del world.subs[f"churn-{cycle}-{number}"]
+            del world.clients.subs[f"churn-{cycle}-{number}"]
         world.run(0.03)
         grown += 4 * 900.0 if "leaks-memory" in world.defects else 0.0
         rss = 50_000_000 + int(world.rng.gauss(0, 400) + grown)
@@ -377,7 +315,7 @@ def _shared_connection(world: World) -> None:
         for number in range(2):
             world.note("sub.start", sub=f"{name}-m{number}", user=name, options={"shared": True})
         if "opens-one-each" in world.defects:
-            world.open(f"{name}-second", name)
+            world.clients.open(f"{name}-second", name)
     world.run(3.0)
 
 

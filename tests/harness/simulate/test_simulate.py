@@ -10,9 +10,10 @@ from harness import checks
 from harness.check import REGISTRY, Outcome, judge
 from harness.defects import DEFECTS
 from harness.history import load, save
-from harness.simulate import PLOTS, clean, play
+from harness.simulate import clean, play
+from harness.simulate.plots import PLOTS
 
-SPEC = importlib.util.spec_from_file_location("planted", Path(__file__).parent / "planted.py")
+SPEC = importlib.util.spec_from_file_location("planted", Path(__file__).parent.parent / "planted.py")
 planted = importlib.util.module_from_spec(SPEC)
 SPEC.loader.exec_module(planted)
 checks.load()
