@@ -398,19 +398,25 @@ def main(start: Start = executed) -> int:
     order = json.loads(sys.argv[1])
     job = Job(**{**order, "defects": tuple(order["defects"])})
     # What a client under test prints must not be taken for what we tell, and it has nothing to read.
-    with os.fdopen(os.dup(1), "w", buffering=1) as told, Path(os.devnull).open("rb") as nothing:
-        os.dup2(2, 1)
+    telling = os.dup(1)
+    os.dup2(2, 1)
+    with Path(os.devnull).open("rb") as nothing:
         os.dup2(nothing.fileno(), 0)
-        runner = asyncio.Runner()
-        try:
-            runner.run(record(job, lambda phase: print(phase, file=told), start))
-        except HarnessError as exc:
-            print(exc, file=sys.stderr)  # noqa: T201
-            return 2
-        finally:
-            # The process ends here: a client that does not let itself be cancelled must not keep it.
-            if not asyncio.all_tasks(runner.get_loop()):
-                runner.close()
+
+    def say(phase: str) -> None:
+        with contextlib.suppress(BrokenPipeError):  # whoever asked is gone, and we are being told so
+            os.write(telling, f"{phase}\n".encode())
+
+    runner = asyncio.Runner()
+    try:
+        runner.run(record(job, say, start))
+    except HarnessError as exc:
+        print(exc, file=sys.stderr)  # noqa: T201
+        return 2
+    finally:
+        # The process ends here: a client that does not let itself be cancelled must not keep it.
+        if not asyncio.all_tasks(runner.get_loop()):
+            runner.close()
     return 0
 
 

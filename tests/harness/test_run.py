@@ -334,6 +334,15 @@ def test_what_a_client_prints_is_no_phase(job, tmp_path):
 
 
 @pytest.mark.slow
+def test_a_run_goes_on_when_nobody_hears_its_phases(job, tmp_path):
+    words = [sys.executable, "-P", "-m", "harness.run", json.dumps(asdict(job("checks=(), steps=(Wait(0.3),)")))]
+    with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as program:
+        program.stdout.close()
+        assert (program.wait(60), program.stderr.read()) == (0, "")
+    assert not history.load(tmp_path / "out" / "history.jsonl").of("trouble")
+
+
+@pytest.mark.slow
 def test_the_program_of_a_job_that_cannot_be_says_why(tmp_path):
     said, complaints, code = program(Job(scenario="stedy", out=str(tmp_path)))
     assert (said, complaints, code) == (["start"], "there is no scenario 'stedy'; did you mean steady?\n", 2)
