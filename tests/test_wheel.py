@@ -150,6 +150,10 @@ def test_a_project_with_our_names_is_not_disturbed(installed, tmp_path):
 
 def test_and_does_not_disturb_us(installed, tmp_path):
     write(tmp_path, THEIRS)
+    path = installed.run(tmp_path, "sse-harness", "where", "load/steady").strip()
+    words = ("-m", "locust", "-f", path, "--headless", "-u", "4", "-r", "4", "-t", "3s", "--sse-out", "load")
+    installed.run(tmp_path, "python", *words)
+    assert (tmp_path / "load" / "report.html").exists()
     assert installed.run(tmp_path, "sse-harness", "run", "token_required", "--out", "out").startswith("PASS\n")
     told = installed.run(tmp_path, "sse-harness", "doctor").splitlines()
     for name in ROOMS:

@@ -31,7 +31,7 @@ class Publisher:
         """Start it, and the mock with it if there is no target file. Raises HarnessError if that fails."""
         # A session of its own: Ctrl-C reaches locust alone, which then ends the run in order.
         process = subprocess.Popen(
-            [sys.executable, "-m", "harness.load.publishing"],
+            [sys.executable, "-P", "-m", "harness.load.publishing"],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True,
         )  # fmt: skip
         one = cls(process)

@@ -4,7 +4,13 @@ Expected: nothing is lost or reordered, every event is dispatched within the pro
 for as long as the load lasts.  `locust -f scenarios/load/steady.py --headless -u 200 -r 50 -t 60s`
 """
 
+import sys
+from pathlib import Path
+
 from locust import events
+
+# Locust puts the working directory first on the path, where a project may have a `harness.py` of its own.
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from harness.load.user import Bounded, SseUser
 from harness.load.wiring import wire
