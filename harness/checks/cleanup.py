@@ -3,6 +3,7 @@
 from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import pairwise
 
 from harness import attempts
 from harness.check import Finding, Outcome, check, failed, passed, skipped, unknown, weighed
@@ -14,7 +15,8 @@ WARM_UP, LEAST_CYCLES = 10, 30
 PROBE = "run"  # the process in which subscribers live
 LEAK = 100.0  # bytes per connection
 SURE = 0.01
-STEADY = 0.5  # the slope of the second half of the cycles over that of the first, from which on growth is lasting
+STRETCHES = 5  # in each of which a leak grows; what settles stands still in some of them, and slows down
+STEADY = 0.25  # the slope of the last stretch over that of the first, from which on growth is lasting
 AT_ONCE = 1.0  # seconds that a client may take to end once it has been closed
 LAST_WORD = 0.1  # seconds in which a client in another process may still tell of what it got before it was closed
 
@@ -123,30 +125,38 @@ def _probing(history: History) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class _Growth:
-    """A trend of memory: its p-value, its lower bound in bytes per connection, and its slopes in the two halves."""
+    """A trend of memory: its p-value, its slope's lower bound, and slope and lower bound in each stretch; in bytes per
+    connection.
+
+    What settles (caches, arenas) flattens out, with a step now and then; a leak goes on. Of 30 churns of the good
+    client with 90 cycles of 8 connections, none grew in each of five stretches; with a leak of 300 B per connection on
+    top 27 did, with 400 B all.
+    """
 
     p: float
     low: float
-    early: float
-    late: float
+    stretches: tuple[tuple[float, float], ...]
 
     @property
     def lasting(self) -> bool:
-        """Whether it is sure, large, and goes on: what only settles (caches, arenas) flattens out, a leak does not."""
-        return self.p < SURE and self.low > LEAK and self.late > max(LEAK, STEADY * self.early)
+        """Whether it is sure, large, and goes on to the end."""
+        first, last = self.stretches[0][0], self.stretches[-1][0]
+        return self.p < SURE and min(low for _, low in self.stretches) > LEAK and last > STEADY * first
 
     def __str__(self) -> str:
-        return f"at least {self.low:.0f} B per connection, p {self.p:.1e}, {self.late:.0f} B in the second half"
+        last, _ = self.stretches[-1]
+        return f"at least {self.low:.0f} B per connection, p {self.p:.1e}, {last:.0f} B in the last fifth"
 
 
 def _growth(history: History, rows: list[Record]) -> _Growth:
     opened = [record.t for record in history.of("sub.start") if rows[0].t < record.t <= rows[-1].t]
     per_cycle = max(1.0, len(opened) / (len(rows) - 1))
     sizes = [float(record["rss"]) for record in rows]
-    half = len(sizes) // 2
-    early, late = theil_sen(sizes[:half], confidence=0.99), theil_sen(sizes[half:], confidence=0.99)
+    borders = [number * len(sizes) // STRETCHES for number in range(STRETCHES + 1)]
+    trends = [theil_sen(sizes[begin:end], confidence=0.99) for begin, end in pairwise(borders)]
     whole = theil_sen(sizes, confidence=0.99)
-    return _Growth(mann_kendall(sizes), whole.low / per_cycle, early.slope / per_cycle, late.slope / per_cycle)
+    stretches = tuple((one.slope / per_cycle, one.low / per_cycle) for one in trends)
+    return _Growth(mann_kendall(sizes), whole.low / per_cycle, stretches)
 
 
 @check("cleanup.ends", "QA-3", "EDGE-1", "SSE-83", subject="client")

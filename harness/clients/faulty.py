@@ -20,7 +20,7 @@ from harness.clients.reference import CAPABILITIES, Driver, alone, new_client, o
 from harness.eventstream import Decoder, Event, Item
 from harness.subscriber import Connect, Dispatch, Error, Failed, Heard, Options, Output, Subscriber, Waiting
 
-HOARDED: Final = 20_000  # bytes per stream
+HOARDED: Final = 2_000  # bytes per stream
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,8 @@
 import importlib.util
 from pathlib import Path
 
+import pytest
+
 from harness import checks
 from harness.check import REGISTRY, Outcome, judge
 
@@ -50,6 +52,28 @@ def test_a_straight_line_is_a_leak_and_a_curve_that_flattens_is_none():
     assert verdict("cleanup.memory", *cycles([1e6 + 2e5 * (1 - 0.9**n) for n in range(50)])) is Outcome.PASS
     assert verdict("cleanup.memory", *cycles([1e6 + 20 * n for n in range(50)])) is Outcome.PASS
     assert verdict("cleanup.memory", *cycles([1e6] * 39)) is Outcome.SKIP
+
+
+# Pages above the first reading after each cycle of 8 connections, as a good client had them once: (pages, cycles).
+SETTLES = (
+    (0, 1), (6, 1), (11, 1), (20, 1), (30, 1), (31, 1), (32, 2), (33, 1), (40, 1), (45, 1), (46, 2), (54, 1), (57, 3),
+    (58, 2), (59, 1), (60, 2), (63, 1), (67, 2), (68, 1), (71, 1), (72, 1), (73, 3), (75, 9), (78, 5), (79, 4),
+    (80, 16), (81, 4), (83, 7), (85, 3), (87, 1), (89, 2), (92, 3), (93, 1), (96, 1), (98, 1), (99, 8), (100, 1),
+    (101, 2), (103, 1),
+)  # fmt: skip
+
+
+@pytest.mark.parametrize(("leak", "outcome"), [(0, Outcome.PASS), (400, Outcome.FAIL)])
+def test_what_settles_with_a_late_step_is_no_leak_and_hides_none(leak, outcome):
+    """`leak` in bytes per connection, in whole pages."""
+    pages = [page for page, count in SETTLES for _ in range(count)]
+    sizes = [(page * 4096 + leak * 8 * cycle) // 4096 * 4096 for cycle, page in enumerate(pages)]
+    opened = [
+        (cycle + number / 9, "sub.start", {"sub": f"s{cycle}-{number}", "user": "u", "options": {}})
+        for cycle in range(len(sizes))
+        for number in range(8)
+    ]
+    assert verdict("cleanup.memory", *cycles(sizes), *opened) is outcome
 
 
 def test_the_memory_of_the_probe_is_not_the_targets():
