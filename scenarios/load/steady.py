@@ -9,8 +9,9 @@ from pathlib import Path
 
 from locust import events
 
-# Locust puts the working directory first on the path, where a project may have a `harness.py` of its own.
-sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+# Locust puts the working directory first on the path, where a project may have a `harness.py` of its own; before it
+# stands the folder of this file, which Locust takes away again.
+sys.path.insert(1, str(Path(__file__).resolve().parents[2]))
 
 from harness.load.user import Bounded, SseUser
 from harness.load.wiring import wire
