@@ -27,10 +27,11 @@ from gevent.event import Event
 from harness import history, meters
 from harness.errors import HarnessError
 from harness.history import Writer
+from harness.load.lag import record_lag
 from harness.load.parts import Inbox
 from harness.load.plan import Plan, new_folder
 from harness.load.publisher import Publisher
-from harness.load.station import Order, record_lag
+from harness.load.station import Order
 from harness.plaintext import plain
 from harness.stats import Histogram
 

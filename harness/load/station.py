@@ -24,9 +24,9 @@ from locust.exception import StopUser
 from harness.clients import Session
 from harness.history import Writer
 from harness.load.figures import report
+from harness.load.lag import record_lag
 from harness.load.recorder import Recorder, Sink
 from harness.load.transport import Engine, Sockets
-from harness.meters import TICK
 from harness.redaction import redact_url
 from harness.subscriber import Options
 from harness.target import Promises
@@ -179,22 +179,6 @@ class Station:
             report(self.environment, self.recorder.tally)
             if turn % 4 == 0:
                 self.recorder.flush()
-
-
-def record_lag(sink: Sink) -> None:
-    """Record the hub's worst overshoot of each second until killed (the last, partial second too)."""
-    worst, second = 0.0, time.monotonic()
-    try:
-        while True:
-            before = time.monotonic()
-            gevent.sleep(TICK)
-            now = time.monotonic()
-            worst = max(worst, now - before - TICK)
-            if now - second >= 1:
-                sink.write("lag", worst=round(worst, 6))
-                worst, second = 0.0, now
-    finally:
-        sink.write("lag", worst=round(worst, 6))
 
 
 def _options(given: Mapping[str, Any]) -> Options:

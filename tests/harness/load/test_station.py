@@ -10,7 +10,8 @@ import gevent
 from gevent.event import Event
 from locust.env import Environment
 from locust.exception import StopUser
-from harness.load.station import Order, Station, record_lag
+from harness.load.lag import record_lag
+from harness.load.station import Order, Station
 
 class Sink(list):
     def write(self, kind, *, t=None, **data): self.append((kind, data))
