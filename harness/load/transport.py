@@ -11,7 +11,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Final, Protocol, TypeAlias
+from typing import Any, Final, Protocol, TypeAlias
 from urllib.parse import urlsplit
 
 import gevent
@@ -34,14 +34,43 @@ class Engine(Protocol):
         """One subscriber, until it fails for good; killing the greenlet closes it, after `closing` was called."""
 
 
+@dataclass(slots=True)
+class Names:
+    """Where hosts are, asked once: gevent's resolver has a few threads, and a busy process waits long for each."""
+
+    known: dict[tuple[str, int], list[Any]] = field(default_factory=dict)
+
+    def connect(self, host: str, port: int, until: float | None) -> socket.socket:
+        """A connection to the host, at its first address that takes one. Raises OSError."""
+        found = self.known.get((host, port)) or socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        self.known[host, port] = found
+        refused: OSError = ConnectionError(f"{host} has no address")
+        for family, kind, protocol, _, address in found:
+            sock = socket.socket(family, kind, protocol)
+            try:
+                sock.settimeout(_left(until))
+                sock.connect(address)
+            except OSError as exc:
+                sock.close()
+                refused = exc
+            except BaseException:
+                sock.close()
+                raise
+            else:
+                return sock
+        del self.known[host, port]
+        raise refused
+
+
 @dataclass(frozen=True, slots=True)
 class Sockets:
     """The engine with a greenlet and a socket per subscriber; `tls` is used where the URL says https."""
 
     tls: ssl.SSLContext | None = None
+    names: Names = field(default_factory=Names)
 
     def run(self, session: Session, options: Options, *, refresh: Refresh, closing: Callable[[], None]) -> None:
-        driver = Driver(session, Subscriber(options, rng=session.rng), refresh, self.tls)
+        driver = Driver(session, Subscriber(options, rng=session.rng), refresh, self.names, self.tls)
         try:
             driver.run()
         except gevent.GreenletExit:
@@ -58,6 +87,7 @@ class Stream:
 
     url: str
     reader: Reader
+    names: Names
     tls: ssl.SSLContext | None
     sock: socket.socket | None = None
     said: deque[Said] = field(default_factory=deque)
@@ -79,7 +109,7 @@ class Stream:
     def _connected(self, until: float | None) -> socket.socket:
         parts = urlsplit(self.url)
         port = parts.port or (443 if parts.scheme == "https" else 80)
-        sock = socket.create_connection((parts.hostname or "", port), timeout=_left(until))
+        sock = self.names.connect(parts.hostname or "", port, until)
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         if parts.scheme != "https" or self.tls is None:
             return sock
@@ -101,6 +131,7 @@ class Driver:
     session: Session
     machine: Subscriber
     refresh: Refresh
+    names: Names
     tls: ssl.SSLContext | None
     headers: Mapping[str, str] = field(default_factory=dict)
     stream: Stream | None = None
@@ -143,7 +174,7 @@ class Driver:
         target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
         headers: dict[str, str | bytes] = {"Host": parts.netloc.rpartition("@")[2], **self.headers, **output.headers}
         self.received = 0
-        self.stream = Stream(self.session.url, Reader(target, headers), self.tls)
+        self.stream = Stream(self.session.url, Reader(target, headers), self.names, self.tls)
 
     def _next(self) -> list[Output]:
         """What the machine makes of the socket's next word, or of its own deadline."""

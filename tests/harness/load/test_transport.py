@@ -144,3 +144,51 @@ run = False; waiting.join(); running.kill()
 assert before >= 3, before
 """
     )
+
+
+def test_a_host_is_asked_for_once_and_again_after_nobody_was_there(patched):
+    patched(
+        PEER
+        + r"""
+from harness.load.transport import Names
+
+asked, real = [], socket.getaddrinfo
+def noting(*words, **more):
+    asked.append(words)
+    return real(*words, **more)
+socket.getaddrinfo = noting
+
+server = socket.create_server(("127.0.0.1", 0))
+port, known = server.getsockname()[1], Names()
+for _ in range(3):
+    known.connect("127.0.0.1", port, None).close()
+assert asked == [("127.0.0.1", port)]
+late = 0
+try:
+    known.connect("127.0.0.1", port, time.monotonic() - 1)
+except TimeoutError:
+    late += 1
+server.close()
+for _ in range(2):
+    try:
+        known.connect("127.0.0.1", port, None)
+    except ConnectionRefusedError:
+        late += 1
+assert late == 3
+assert len(asked) == 3, asked
+
+# The second address of a host is tried where the first refuses.
+server = socket.create_server(("127.0.0.1", 0))
+there = server.getsockname()[1]
+known.known["host", 1] = [one for to in (port, there) for one in real("127.0.0.1", to, type=socket.SOCK_STREAM)]
+known.connect("host", 1, None).close()
+known.known["host", 2] = []
+socket.getaddrinfo = lambda *words, **more: []
+try:
+    known.connect("host", 2, None)
+except ConnectionError as exc:
+    assert str(exc) == "host has no address"
+else:
+    raise AssertionError("there was an address")
+"""
+    )
