@@ -168,6 +168,9 @@ class Line:
         its_input, our_end = os.pipe()
         output, its_output = os.pipe()
         try:
+            # It can have ended before we come to listen again, so whoever hears of that has to be there first.
+            child = Forked(self, number, output, await _writer(our_end), longest)
+            self._children[number] = child
             self.order(
                 number=number, module=module, arguments=arguments, environment=dict(more or {}), line=line,
                 descriptors=(its_input, its_output, stderr),
@@ -175,8 +178,6 @@ class Line:
         finally:
             os.close(its_input)
             os.close(its_output)
-        child = Forked(self, number, output, await _writer(our_end), longest)
-        self._children[number] = child
         if self._heard is None:
             child.ended(None)
         return child

@@ -188,3 +188,19 @@ def test_a_process_that_cannot_be_forked_is_an_exit_code_with_its_reason(tmp_pat
 
     assert play("forked", part) == 71
     assert (tmp_path / "said.txt").read_text() == "no process can be forked (too many)\n"
+
+
+def test_a_child_that_ends_before_it_is_waited_for_is_heard_of(monkeypatch):
+    """Connecting its pipes takes a turn of the loop; here it takes until a child that was ordered before it has ended."""
+    connected = children._writer
+
+    async def slow(descriptor):
+        await asyncio.sleep(0.5)
+        return await connected(descriptor)
+
+    async def part(start):
+        first = await finished(start, "none")  # the nursery is ready now
+        monkeypatch.setattr(children, "_writer", slow)
+        return [first, await asyncio.wait_for(finished(start, "none"), 20)]
+
+    assert play("forked", part) == [(["none None False"], 0)] * 2
