@@ -29,6 +29,10 @@ BACKLOG: Final = 4096
 # Seconds that an answer gets to leave before the process ends, and that an orderly end may take.
 _PARTING: Final = 0.05
 _LONGEST_END: Final = 3.0
+# Seconds that a connection may be idle between two requests. A run keeps one to the control plane for its whole life:
+# closed under a request that is on its way, it would be trouble of ours.
+_IDLE: Final = 5
+_IDLE_CONTROL: Final = 3600
 
 
 class _Server(uvicorn.Server):
@@ -69,7 +73,7 @@ class Worker:
         ]
         token = os.environ[CONTROL_TOKEN]
         apps = [data_plane(self.mock), control_plane(self.mock, token, self._restart)]
-        self._servers = [_Server(_config(app)) for app in apps]
+        self._servers = [_Server(_config(app, idle)) for app, idle in zip(apps, (_IDLE, _IDLE_CONTROL), strict=True)]
         background = [asyncio.create_task(self._beat()), asyncio.create_task(self._announce())]
         if self._writer is not None:
             background.append(asyncio.create_task(meters.record_lag(self._writer)))
@@ -139,7 +143,7 @@ def _exit(code: int) -> None:
     os._exit(code)
 
 
-def _config(app: Any) -> uvicorn.Config:
+def _config(app: Any, idle: int) -> uvicorn.Config:
     # The access log prints query strings, and a query can hold a token.
     return uvicorn.Config(
         app,
@@ -152,6 +156,7 @@ def _config(app: Any) -> uvicorn.Config:
         server_header=False,
         backlog=BACKLOG,
         timeout_graceful_shutdown=1,
+        timeout_keep_alive=idle,
     )
 
 

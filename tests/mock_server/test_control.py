@@ -1,6 +1,8 @@
 """The control plane of a started server."""
 
+import http.client
 import socket
+import time
 
 import pytest
 
@@ -159,3 +161,20 @@ def test_an_order_that_is_broken_off_is_no_trouble(mock):
     raw.close()
     mock.stats()
     assert "Traceback" not in (mock.folder / "stderr.txt").read_text()
+
+
+@pytest.mark.ci
+def test_an_idle_connection_to_the_control_plane_is_kept(mock):
+    """uvicorn closes one after 5 s; a request that was on its way then had no answer, and a run its trouble."""
+    connection = http.client.HTTPConnection("127.0.0.1", mock.control_port, timeout=10)
+    try:
+        for pause in (6.0, 0.0):
+            connection.request("GET", "/stats", headers={"Authorization": f"Bearer {CONTROL}"})
+            answer = connection.getresponse()
+            assert answer.status == 200
+            answer.read()
+            kept = connection.sock
+            time.sleep(pause)
+        assert connection.sock is kept
+    finally:
+        connection.close()
