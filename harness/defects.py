@@ -71,7 +71,7 @@ DEFECTS: Final[tuple[Defect, ...]] = (
     Defect("wrong-content-type", "steady", ("response.stream_head",)),
     Defect("cacheable", "steady", ("response.not_cached",)),
     # A heartbeat brings the head as well: it has to be rarer than the head may be late.
-    Defect("late-headers", "two_streams", ("response.prompt",), ("lag.live",), settings={"heartbeat": 3.0}),
+    Defect("late-headers", "two_streams", ("response.prompt",), ("lag.live",), settings={"heartbeat": 5.0}),
     Defect("breaks-schema", "steady", ("schema.valid",)),
     Defect("nul-in-id", "steady", ("security.framing",)),
     # The answers of a flag that is drawn anew lie outside the band once in five hundred runs.

@@ -47,11 +47,14 @@ def allowance(history: History, t0: float, t1: float) -> float:
     return sum(lags.values()) + history.clock_error + RESOLUTION if lags else inf
 
 
-def too_late(history: History, excess: float, t0: float, t1: float) -> Outcome:
-    """PASS if nothing is in excess of the bound, FAIL if more than our own lag is, else UNKNOWN."""
+def too_late(history: History, excess: float, t0: float, t1: float, *, turns: int = 1) -> Outcome:
+    """PASS if nothing is in excess of the bound, FAIL if more than our own lag is, else UNKNOWN.
+
+    `turns`: how often each process had to come to its turn one after the other within this wait.
+    """
     if excess <= RESOLUTION:
         return Outcome.PASS
-    return Outcome.FAIL if excess > allowance(history, t0, t1) else Outcome.UNKNOWN
+    return Outcome.FAIL if excess > turns * allowance(history, t0, t1) else Outcome.UNKNOWN
 
 
 def _lags(history: History, t0: float, t1: float) -> dict[str, float]:

@@ -191,7 +191,7 @@ def test_a_process_that_cannot_be_forked_is_an_exit_code_with_its_reason(tmp_pat
 
 
 def test_a_child_that_ends_before_it_is_waited_for_is_heard_of(monkeypatch):
-    """Connecting its pipes takes a turn of the loop; here it takes until a child that was ordered before it has ended."""
+    """Connecting its pipes takes a turn of the loop; here it takes longer than the child lives."""
     connected = children._writer
 
     async def slow(descriptor):

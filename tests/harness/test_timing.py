@@ -62,6 +62,11 @@ def test_too_late_is_judged_against_the_lag_of_all_roles(excess, outcome):
     assert timing.too_late(SECONDS, excess, 3.2, 3.4) is outcome
 
 
+def test_a_wait_of_several_turns_has_the_lag_of_each():
+    assert timing.too_late(SECONDS, 0.02, 3.2, 3.4, turns=3) is Outcome.UNKNOWN
+    assert timing.too_late(SECONDS, 0.025, 3.2, 3.4, turns=3) is Outcome.FAIL
+
+
 def test_what_nobody_watched_and_what_clocks_cannot_tell_is_no_failure():
     assert timing.too_late(of(), 5.0, 0.0, 1.0) is Outcome.UNKNOWN
     assert timing.too_late(lags((1.0, "run", 0.0), error=0.1), 0.09, 0.5, 0.9) is Outcome.UNKNOWN

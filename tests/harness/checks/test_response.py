@@ -3,6 +3,8 @@
 import importlib.util
 from pathlib import Path
 
+import pytest
+
 from harness import checks
 from harness.check import REGISTRY, Outcome, judge
 
@@ -47,3 +49,11 @@ def test_a_head_that_never_comes_is_late_too():
     assert verdict("response.prompt", waiting, *lags(9)) is Outcome.FAIL
     assert verdict("response.prompt", waiting, (9, "step", {"step": "wait", "state": "end"})) is Outcome.UNKNOWN
     assert verdict("response.prompt", waiting, *lags(2)) is Outcome.SKIP
+
+
+@pytest.mark.parametrize(("worst", "outcome"), [(1.3, Outcome.UNKNOWN), (0.9, Outcome.FAIL)])
+def test_connecting_asking_and_answering_each_take_a_turn_of_ours(worst, outcome):
+    """3.7 s beyond the bound, while our loop came round every `worst` seconds: a good server was accused of it once."""
+    asked, answered = opened(**{"content-type": "text/event-stream"})[:2]
+    late = (6.7, *answered[1:])
+    assert verdict("response.prompt", asked, late, *lags(9, worst)) is outcome
