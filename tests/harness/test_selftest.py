@@ -1,6 +1,9 @@
 """What a selftest makes of verdicts; the live matrix itself is `sse-harness selftest`."""
 
 import json
+import os
+import sys
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -106,3 +109,11 @@ def test_what_no_selftest_of_this_code_wrote_is_no_result(tmp_path, monkeypatch,
 
 def test_random_clean_histories_raise_no_alarm():
     assert selftest._on_histories(5) == ()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="a thread has no priority of its own here")
+def test_what_runs_beside_the_live_runs_gives_way_to_them():
+    before = os.getpriority(os.PRIO_PROCESS, 0)
+    with ThreadPoolExecutor(1, initializer=selftest._beside) as pool:
+        assert pool.submit(os.getpriority, os.PRIO_PROCESS, 0).result() == selftest.IDLE_PRIORITY
+    assert os.getpriority(os.PRIO_PROCESS, 0) == before
