@@ -25,6 +25,9 @@ from harness.history import Writer
 from harness.redaction import header_credentials, hidden, query_credentials, redact_headers, redact_url
 
 LONGEST_TEXT = 512
+OF_AN_ATTEMPT: Final = frozenset(
+    {"attempt", "response", "open", "event", "comment", "retry", "id", "ignored", "error", "end", "wait"}
+)
 
 # What a client can declare beyond the standard, and what it is judged by then.
 CAPABILITIES: Final = {
@@ -170,19 +173,7 @@ class Session:
         self.credentials |= header_credentials(headers, self.user)
 
     def _record(self, what: str, **data: Any) -> None:
-        if what in (
-            "attempt",
-            "response",
-            "open",
-            "event",
-            "comment",
-            "retry",
-            "id",
-            "ignored",
-            "error",
-            "end",
-            "wait",
-        ):
+        if what in OF_AN_ATTEMPT:
             data["attempt"] = self.number
         if not data.get("intact") or "data" in data:  # any other test event is what we have published ourselves
             data = hidden(data, self.credentials)

@@ -64,11 +64,14 @@ class Reader:
         return [*said, *_joined(body)]
 
     def _next(self) -> Said | None:
-        match self._http.next_event():
-            case h11.InformationalResponse() | h11.Response() as head:
-                return Head(head.status_code, _headers(head.headers))
+        one = self._http.next_event()
+        if one is h11.NEED_DATA or one is h11.PAUSED:  # before the classes of h11, which are slow to ask
+            return None
+        match one:
             case h11.Data(data=piece):
                 return bytes(piece)
+            case h11.InformationalResponse() | h11.Response() as head:
+                return Head(head.status_code, _headers(head.headers))
             case h11.EndOfMessage() | h11.ConnectionClosed():
                 self._over = True
                 return End("end of stream")

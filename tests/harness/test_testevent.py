@@ -51,3 +51,13 @@ def test_anything_else_is_no_test_event(text):
 @given(st.text())
 def test_no_text_raises(text):
     testevent.read(text)
+
+
+def test_what_many_get_is_read_once_and_what_is_long_is_not_kept():
+    def text(size):
+        return json.dumps(testevent.make("u", epoch="e", seq=1, at=5.0, body={"x": "x" * size}))
+
+    short, long = text(10), text(testevent.LONGEST_REMEMBERED)
+    assert testevent.read(short) is testevent.read(short)
+    assert testevent.read(long) == testevent.read(long)
+    assert testevent.read(long) is not testevent.read(long)
