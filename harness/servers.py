@@ -10,6 +10,7 @@ import json
 import os
 import secrets
 import shlex
+import tempfile
 import time
 from collections import Counter
 from collections.abc import Mapping
@@ -28,6 +29,7 @@ from harness.redaction import redact_url
 from harness.target import Promises, Target
 
 START_WITHIN = 30.0
+MOST_SAID = 65_536
 TYPES = ("metric", "notification", "job")
 
 
@@ -333,23 +335,32 @@ class ForeignServer:
         return f"the hook {name} ({redact_url(self.target.hooks[name], None)})"
 
     async def _run(self, words: list[str], what: str, stdin: bytes) -> bytes:
-        try:
-            process = await asyncio.create_subprocess_exec(
-                *words, stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, cwd=self.target.folder
-            )
-        except OSError as exc:
-            raise HarnessError(
-                f"{what} of the target file cannot be started ({exc.strerror}: {words[0]}); mend it"
-            ) from exc
-        try:
-            async with asyncio.timeout(START_WITHIN):
-                out, _ = await process.communicate(stdin)
-        except TimeoutError:
-            await end(process)
-            raise HarnessError(f"{what} of the target file did not end within {START_WITHIN:.0f} s; mend it") from None
-        if process.returncode:
-            raise HarnessError(f"{what} of the target file ended with exit {process.returncode}; mend it")
-        return out
+        """What a command says, at most MOST_SAID bytes of it.
+
+        It speaks with us through files: a daemon that it leaves behind keeps a pipe open and would have us wait.
+        """
+        with tempfile.TemporaryFile() as given, tempfile.TemporaryFile() as said:
+            given.write(stdin)
+            given.seek(0)
+            try:
+                process = await asyncio.create_subprocess_exec(*words, stdin=given, stdout=said, cwd=self.target.folder)
+            except OSError as exc:
+                raise HarnessError(
+                    f"{what} of the target file cannot be started ({exc.strerror}: {words[0]}); mend it"
+                ) from exc
+            try:
+                async with asyncio.timeout(START_WITHIN):
+                    code = await process.wait()
+            except TimeoutError:
+                raise HarnessError(
+                    f"{what} of the target file did not end within {START_WITHIN:.0f} s; mend it"
+                ) from None
+            finally:
+                await end(process)
+            if code:
+                raise HarnessError(f"{what} of the target file ended with exit {code}; mend it")
+            said.seek(0)
+            return said.read(MOST_SAID)
 
 
 def body_of(kind: str, seq: int) -> dict[str, Any]:

@@ -1,6 +1,8 @@
 import asyncio
 import json
+import os
 import shlex
+import signal
 import sys
 import time
 
@@ -236,6 +238,15 @@ def test_a_command_that_does_not_end_is_ended(monkeypatch, tmp_path):
     monkeypatch.setattr(servers, "START_WITHIN", 0.05)
     told = refused(lambda server: server.admit("ann"), tokens=Tokens(command="sleep 60"), folder=tmp_path)
     assert told == "tokens.command of the target file did not end within 0 s; mend it"
+
+
+@pytest.mark.slow
+def test_a_daemon_that_a_command_leaves_behind_keeps_nobody_waiting(monkeypatch, tmp_path):
+    monkeypatch.setattr(servers, "START_WITHIN", 10.0)
+    tokens = Tokens(command=f"sh -c 'sleep 60 & echo $! > {tmp_path}/pid; echo token'")
+    admitted, _ = done(lambda server: server.admit("ann"), tokens=tokens, folder=tmp_path)
+    os.kill(int((tmp_path / "pid").read_text()), signal.SIGKILL)
+    assert admitted.headers == {"Authorization": "Bearer token"}
 
 
 def test_a_foreign_server_never_dies_by_our_word():
