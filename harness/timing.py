@@ -15,6 +15,7 @@ from typing import Final
 from harness.check import Outcome
 from harness.history import History, Record
 
+REQUEST: Final = 3  # turns of a request: to connect, to send it, to answer it
 RESOLUTION: Final = 2e-6  # two records, each rounded to 1 µs
 SETTLE: Final = 1.0  # after a fault has been healed its backlog still drains
 _SECOND: Final = 1.05  # what one record of lag covers, beside its own overshoot

@@ -8,7 +8,7 @@ from harness.attempts import Attempt, Life, attempts, lives, pairs
 from harness.check import Finding, Outcome, check, failed, passed, skipped, waived, weighed
 from harness.checks.flag import REFUSED, off
 from harness.history import History
-from harness.timing import RESOLUTION, heard, too_late
+from harness.timing import REQUEST, RESOLUTION, heard, too_late
 
 DEFAULT = 5.0  # the standard leaves the first reconnection time open: "a few seconds"
 SLACK = 0.25  # what a client may need beyond its law to make a request
@@ -83,14 +83,15 @@ def _came_back(
     name = f"{one.sub} attempt {one.number}, which ended at {end:.6f} ({one.end_reason or 'by the server'})"
     if nearest is not None:
         wait = nearest.t_request - end
-        yield _Return(f"{name}: next after {wait:.3f} s", too_late(history, wait - bound, end, nearest.t_request))
+        late = too_late(history, wait - bound, end, nearest.t_request, turns=REQUEST)
+        yield _Return(f"{name}: next after {wait:.3f} s", late)
     elif life.left:
         yield _Return(f"{name}: gave up, {life.closed_reason}", Outcome.FAIL)
     else:
         until = history.end if life.t_close is None else life.t_close
         if until - end > bound:
             text = f"{name}: none within {until - end:.3f} s"
-            yield _Return(text, too_late(history, until - end - bound, end, until))
+            yield _Return(text, too_late(history, until - end - bound, end, until, turns=REQUEST))
 
 
 @check("reconnection.last_event_id", "QA-2", "SSE-6", "SSE-36", "SSE-37", "SSE-64", "SSE-70", "SSE-77", "SSE-82", subject="client")  # fmt: skip  # noqa: E501

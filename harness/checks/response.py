@@ -3,9 +3,8 @@
 from harness import attempts, declared
 from harness.check import Finding, check, failed, passed, skipped, weighed
 from harness.history import History
-from harness.timing import quiet, too_late
+from harness.timing import REQUEST, quiet, too_late
 
-TURNS = 3  # to connect, to send the request, to answer it: each process on the way has its turn for each
 PROMPT = 2.0  # seconds within which the head of a stream has to come if no latency is promised
 
 
@@ -60,7 +59,7 @@ def prompt(history: History) -> Finding:
         return skipped("no attempt was opened in a quiet window by a client that records its attempts")
     judged = [
         (
-            too_late(history, t1 - t0 - bound, t0, t1, turns=TURNS),
+            too_late(history, t1 - t0 - bound, t0, t1, turns=REQUEST),
             f"{one.sub} attempt {one.number}: after {t1 - t0:.3f} s",
         )
         for one, t0, t1 in waits

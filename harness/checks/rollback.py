@@ -17,7 +17,7 @@ from harness.check import Finding, Outcome, check, failed, passed, skipped, unkn
 from harness.checks.flag import REFUSED, Stage, off, stages
 from harness.history import History
 from harness.stats import rate_excess
-from harness.timing import allowance, fault_windows, too_late
+from harness.timing import REQUEST, allowance, fault_windows, too_late
 
 SLACK = 1.0  # what a client may need beyond its own interval to begin to poll
 LEAST = 3.0  # seconds before and after a rollback that a comparison needs
@@ -58,7 +58,8 @@ def _fallen(history: History, life: Life, bound: float) -> Iterator[tuple[Outcom
         end = until if poll is None else poll
         told = f"{one.status} at {one.t_response:.6f}, {'no' if poll is None else 'a'} poll"
         text = f"{one.sub} attempt {one.number}: {told}"
-        yield too_late(history, end - one.t_response - bound, one.t_response, end), f"{text} until {end:.6f}"
+        late = too_late(history, end - one.t_response - bound, one.t_response, end, turns=1 + REQUEST)
+        yield late, f"{text} until {end:.6f}"
 
 
 def _gated(history: History, one: Attempt) -> bool:
