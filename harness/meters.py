@@ -6,6 +6,7 @@ looks too late by no more than the lag of that window, nobody else is to blame.
 """
 
 import asyncio
+import math
 import os
 import platform
 import time
@@ -17,6 +18,7 @@ import psutil
 from harness.history import Writer
 
 TICK = 0.01
+TURN = 0.1
 
 
 def identity(role: str) -> dict[str, Any]:
@@ -50,6 +52,12 @@ async def record_lag(writer: Writer) -> None:
                 worst, second = 0.0, now
     finally:
         writer.write("lag", worst=round(worst, 6))
+
+
+async def elapse(seconds: float) -> None:
+    """Return when so many seconds have passed; those by which this event loop was late do not count."""
+    for _ in range(math.ceil(seconds / TURN)):
+        await asyncio.sleep(TURN)
 
 
 def holdings(pid: int | None = None) -> dict[str, int]:

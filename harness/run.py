@@ -252,18 +252,21 @@ async def _watched(plan: Plan, work: Coroutine[Any, Any, None], writer: Writer) 
         loop.add_signal_handler(number, interrupt)
     beat = plan.promises.heartbeat or 1.0
     limit = plan.scenario.limit + 10 * beat
+    watchdog = asyncio.create_task(meters.elapse(limit), name="watchdog")
+    watchdog.add_done_callback(lambda task: task.cancelled() or phases.cancel())
     try:
-        async with asyncio.timeout(limit):
-            await phases
-    except TimeoutError:
-        writer.write("trouble", reason=f"the run did not end within its limit of {limit:.0f} s")
+        await phases
     except asyncio.CancelledError:
-        if not interrupted.is_set():
+        if interrupted.is_set():
+            writer.write("trouble", reason="the run was interrupted")
+        elif watchdog.done():
+            writer.write("trouble", reason=f"the run did not end within its limit of {limit:.0f} s")
+        else:
             raise
-        writer.write("trouble", reason="the run was interrupted")
     except (HarnessError, httpx.HTTPError, OSError) as exc:
         writer.write("trouble", reason=str(exc) or type(exc).__name__)
     finally:
+        await _cancelled(watchdog)
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.remove_signal_handler(number)
     return interrupted.is_set()

@@ -194,7 +194,8 @@ class Scenario:
     checks: names or families that this scenario must be able to judge. needs: capabilities of target and client
     without which it is skipped, e.g. "publish", "restart", "flag", "rollout", "rest", "mock".
     server: settings of the mock (others keep their own). client: options of the client, where it declares them.
-    drain: seconds to wait for the sentinels. limit: the whole run ends by itself after so many seconds + beats * 10.
+    drain: seconds to wait for the sentinels. limit: the whole run ends by itself after so many seconds + beats * 10,
+    without those by which this machine was late.
     """
 
     checks: tuple[str, ...]

@@ -52,3 +52,22 @@ def test_a_blocked_loop_shows_as_lag(tmp_path):
     writer.close()
     lags = [record["worst"] for record in history.read(tmp_path / "x.jsonl") if record.kind == "lag"]
     assert max(lags) > 0.1
+
+
+def test_seconds_by_which_the_loop_is_late_do_not_elapse():
+    async def blocked():
+        turns = 0
+
+        async def block():
+            nonlocal turns
+            while True:
+                time.sleep(0.15)  # noqa: ASYNC251
+                turns += 1
+                await asyncio.sleep(0)
+
+        blocking = asyncio.create_task(block())
+        await meters.elapse(0.5)
+        blocking.cancel()
+        return turns
+
+    assert asyncio.run(blocked()) >= 5  # in half a second there are four turns at most
