@@ -1,14 +1,17 @@
 """Who this process is, what time it is, how late its event loop runs, and what it holds.
 
 The lowest of the edges: every process of a run uses it to open its own file of the history and to record its lag.
-Lag: a ticker sleeps 10 ms again and again; its worst overshoot of each second is a record `lag`.  Where something
-looks too late by no more than the lag of that window, nobody else is to blame.
+Lag: a ticker sleeps 10 ms and then sends itself a byte through a pair of sockets, again and again.  From when the sleep
+was due until the byte is read is what anybody's byte may have had to wait for: the end of the turn in which it came,
+the turn in which it is read, the turn of the task that takes it.  The worst of each second is a record `lag`.  Where
+something looks too late by no more than the lag of that window, nobody else is to blame.
 """
 
 import asyncio
 import math
 import os
 import platform
+import socket
 import time
 from pathlib import Path
 from typing import Any
@@ -39,19 +42,36 @@ def open_history(path: Path, role: str, **header: Any) -> Writer:
 
 
 async def record_lag(writer: Writer) -> None:
-    """Record the event loop's worst overshoot of each second until cancelled (the last, partial second too)."""
+    """Record the worst of each second until cancelled (the last, partial second and a byte on its way too)."""
+    ours, theirs = socket.socketpair()
+    arrived = asyncio.Event()
+
+    def read() -> None:
+        theirs.recv(1)
+        arrived.set()
+
+    loop = asyncio.get_running_loop()
+    loop.add_reader(theirs, read)
     worst, second = 0.0, time.monotonic()
     try:
         while True:
-            before = time.monotonic()
-            await asyncio.sleep(TICK)
-            now = time.monotonic()
-            worst = max(worst, now - before - TICK)
+            due = time.monotonic() + TICK
+            try:
+                await asyncio.sleep(TICK)
+                arrived.clear()
+                ours.send(b".")
+                await arrived.wait()
+            finally:
+                now = time.monotonic()
+                worst = max(worst, now - due)
             if now - second >= 1:
                 writer.write("lag", worst=round(worst, 6))
                 worst, second = 0.0, now
     finally:
         writer.write("lag", worst=round(worst, 6))
+        loop.remove_reader(theirs)
+        ours.close()
+        theirs.close()
 
 
 async def elapse(seconds: float) -> None:

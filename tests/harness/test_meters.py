@@ -5,6 +5,8 @@ import os
 import socket
 import time
 
+import pytest
+
 from harness import history, meters
 
 
@@ -52,6 +54,25 @@ def test_a_blocked_loop_shows_as_lag(tmp_path):
     writer.close()
     lags = [record["worst"] for record in history.read(tmp_path / "x.jsonl") if record.kind == "lag"]
     assert max(lags) > 0.1
+
+
+@pytest.mark.parametrize("loop", ["asyncio", "uvloop"])
+def test_every_turn_that_a_byte_waits_for_is_lag(tmp_path, loop):
+    """Each turn takes 50 ms here; a byte waits for the end of one, is read in the next, and taken in the third."""
+    writer = meters.open_history(tmp_path / "x.jsonl", "run")
+
+    async def busy():
+        ticker = asyncio.create_task(meters.record_lag(writer))
+        for _ in range(20):
+            time.sleep(0.05)  # noqa: ASYNC251
+            await asyncio.sleep(0)
+        ticker.cancel()
+        await asyncio.gather(ticker, return_exceptions=True)
+
+    pytest.importorskip(loop).run(busy())
+    writer.close()
+    lags = [record["worst"] for record in history.read(tmp_path / "x.jsonl") if record.kind == "lag"]
+    assert max(lags) >= 3 * 0.05 - meters.TICK  # it was due so long after the first of them had begun
 
 
 def test_seconds_by_which_the_loop_is_late_do_not_elapse():
