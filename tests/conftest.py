@@ -1,6 +1,7 @@
 """What holds for every test: nothing is left behind, neither a child process, a listening socket nor a task."""
 
 import asyncio
+import contextlib
 import inspect
 import sys
 import time
@@ -51,7 +52,8 @@ def child_ids():
     """Process ids of the children of this process, zombies and Python's own resource tracker left out."""
     found = set()
     for path in Path("/proc/self/task").glob("*/children"):
-        found |= {int(one) for one in path.read_text().split()}
+        with contextlib.suppress(FileNotFoundError):  # a thread that has ended since
+            found |= {int(one) for one in path.read_text().split()}
     return {pid for pid in found if not _is_nobody(pid)}
 
 
