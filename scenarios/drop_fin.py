@@ -6,6 +6,12 @@ strictly after it, once; live events that arrive during the replay are neither l
 
 from harness.scenario import AwaitOpen, Burst, Network, Scenario, Wait
 
+# What comes right before and right after the cut is everybody's: whatever is left out there is missing to somebody.
+CUT = (
+    Wait(0.7), Burst(1, "all"), Network("disable"), Burst(1, "all"), Burst(3, "both"), Wait(0.2), Network("enable"),
+    Wait(1.0), AwaitOpen(),
+)  # fmt: skip
+
 scenario = Scenario(
     users=12,
     rate=30,
@@ -20,7 +26,7 @@ scenario = Scenario(
     steps=(
         AwaitOpen(),
         Burst(2, "both"),
-        *((Wait(0.7), Network("disable"), Burst(3, "both"), Wait(0.2), Network("enable"), Wait(1.0), AwaitOpen()) * 3),
+        *(CUT * 3),
         Wait(0.5),
     ),
     needs=frozenset({"publish", "replay"}),
