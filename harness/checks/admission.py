@@ -124,6 +124,8 @@ def _excused(history: History, life: Life, one: Attempt) -> bool:
     until = next((t for t in (one.t_response, one.told_end) if t is not None), history.end)
     if one.status == 200 or (one.status is None and one.told_end is None):
         return True  # it got a stream, of which others judge the type, or is still under way
+    if one.status in attempts.REDIRECTS and "location" in one.headers:
+        return True  # the client did not go where it was sent, which is its own affair
     if excuses(history, one.t_request, until, network=one.status in (None, SPOILT) or _asks_again(one)):
         return True
     return at_limit(history, one) or _gated(history, life, one.t_request) or _expired(history, life, one)

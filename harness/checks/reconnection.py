@@ -8,12 +8,13 @@ from harness.attempts import Attempt, Life, attempts, lives, pairs
 from harness.check import Finding, Outcome, check, failed, passed, skipped, waived, weighed
 from harness.checks.flag import REFUSED, off
 from harness.history import History
-from harness.timing import REQUEST, RESOLUTION, heard, too_late
+from harness.timing import REQUEST, RESOLUTION, heard, quiet, too_late
 
 DEFAULT = 5.0  # the standard leaves the first reconnection time open: "a few seconds"
 SLACK = 0.25  # what a client may need beyond its law to make a request
 EARLY = 0.002  # what timers of a browser may round off
 BURST = 10
+NOWHERE = 3  # attempts in a row that do not arrive show that a client cannot ask
 LEAST_SPAN = 0.1  # seconds between attempts on average, where no reconnection time is known
 
 
@@ -25,9 +26,10 @@ class _Return:
     outcome: Outcome
 
 
-@check("reconnection.happens", "QA-2", "EDGE-3", "PATH-3", "SSE-12", "SSE-29", "SSE-34", "SSE-40", subject="client")
+@check("reconnection.happens", "QA-2", "EDGE-3", "PATH-3", "SSE-12", "SSE-29", "SSE-34", "SSE-39", "SSE-40", subject="client")  # fmt: skip  # noqa: E501
 def happens(history: History) -> Finding:
-    """After every end of a stream and every network error a client tries again, in time."""
+    """After every end of a stream and every network error a client tries again, in time, and gets through to the server
+    where nothing stands in the way."""
     judged = [found for life in lives(history).values() for found in _returns(history, life)]
     if not judged:
         return skipped("no stream ended, or none long enough before the end of the run")
@@ -48,6 +50,7 @@ def _returns(history: History, life: Life) -> Iterator[_Return]:
         polled = nearest is not None and life.anew(number + 1)
         if end is not None and not polled and _has_to_return(history, one, life):
             yield from _came_back(history, life, one, end, max(bound, _asked(one) + SLACK), nearest)
+            yield from _nowhere(history, one, end, bound, life.attempts[number + 1 :])
 
 
 def _has_to_return(history: History, one: Attempt, life: Life) -> bool:
@@ -92,6 +95,19 @@ def _came_back(
         if until - end > bound:
             text = f"{name}: none within {until - end:.3f} s"
             yield _Return(text, too_late(history, until - end - bound, end, until, turns=REQUEST))
+
+
+def _nowhere(history: History, one: Attempt, end: float, bound: float, following: list[Attempt]) -> Iterator[_Return]:
+    """A client whose attempts after this one all failed, in quiet, though the server, which tells of each request that
+    it gets, got none of them: it says that it asks, and does not.
+    """
+    known = bool(one.conns) and len(following) >= NOWHERE
+    if not known or any(other.conns or other.answer is not None or other.t_end is None for other in following):
+        return
+    last = following[-1].t_end or end
+    if last - end > bound and quiet(history, end, last):
+        text = f"{one.sub}: none of {len(following)} attempts since {end:.6f} arrived ({following[-1].end_reason})"
+        yield _Return(text, too_late(history, last - end - bound, end, last, turns=REQUEST))
 
 
 @check("reconnection.last_event_id", "QA-2", "SSE-6", "SSE-36", "SSE-37", "SSE-64", "SSE-70", "SSE-77", "SSE-82", subject="client")  # fmt: skip  # noqa: E501

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from harness import attempts
 from harness.attempts import Attempt, Life
 from harness.check import Finding, check, failed, passed, skipped
-from harness.history import History
+from harness.history import History, Record
 from harness.timing import RESOLUTION
 
 
@@ -57,9 +57,9 @@ def _any_within(times: list[float], begin: float, end: float) -> bool:
     return at < len(times) and times[at] <= end
 
 
-@check("signals.no_empty_event", "QA-1", "SSE-71", subject="client")
-def no_empty_event(history: History) -> Finding:
-    """A block without data is no event: a heartbeat or an id alone dispatches nothing."""
+@check("signals.nothing_invented", "QA-1", "SSE-54", "SSE-71", subject="client")
+def nothing_invented(history: History) -> Finding:
+    """A comment or a block without data is no event: nothing is dispatched that the server did not send as one."""
     if not history.of("conn.sent"):
         return skipped("what the server sent was not seen")
     if any(not one.get("defect") for one in history.of("server.fault")):
@@ -70,9 +70,26 @@ def no_empty_event(history: History) -> Finding:
         for one in events
         if one.get("channel") is None and one.get("data") == ""
     ]
-    if wrong:
-        return failed("only events that the server sent", f"{len(wrong)} of {len(events)} have no data", wrong)
-    judged = len(events) + sum(one["last"] - one["first"] + 1 for one in history.of("sub.run"))
+    wrong += [text for one in attempts.attempts(history) if (text := _more_than_sent(one))]
+    judged = len(events) + sum(map(_events_of, history.of("sub.run")))
     if not judged:
         return skipped("nothing was dispatched")
-    return passed("only events that the server sent", f"none of {judged} is empty", (), deliveries=judged)
+    expected = "only events that the server sent"
+    if wrong:
+        return failed(expected, f"{len(wrong)} times there was one more", wrong)
+    return passed(expected, f"none of {judged} was invented", (), deliveries=judged)
+
+
+def _more_than_sent(one: Attempt) -> str:
+    """How many more events a client dispatched than it was sent on a stream of which every record is there."""
+    sent = [record["what"] for conn in one.conns for record in conn.sent]
+    if not sent or "raw" in sent or any(conn.t_end is None for conn in one.conns):
+        return ""
+    told = sum(_events_of(record) for record in one.seen if record.kind in ("sub.event", "sub.run"))
+    whole = sent.count("event") + sent.count("reset")
+    return "" if told <= whole else f"{one.sub} attempt {one.number}: dispatched {told} events, was sent {whole}"
+
+
+def _events_of(record: Record) -> int:
+    """How many events a record of the client stands for."""
+    return int(record["last"] - record["first"] + 1) if record.kind == "sub.run" else 1

@@ -152,6 +152,29 @@ class _DispatchesEmpty(Subscriber):
         return [*outputs, *(empty for one in outputs if isinstance(one, Heard))]
 
 
+class _DispatchesComments(Subscriber):
+    """Takes the text of a comment for an event's data."""
+
+    __slots__ = ()
+
+    def received(self, now: float, data: bytes) -> list[Output]:
+        outputs = super().received(now, data)
+        heard = (one.comment for one in outputs if isinstance(one, Heard))
+        return [*outputs, *(Dispatch(Event("message", text, self.last_event_id)) for text in heard)]
+
+
+class _SendsIdsRaw(Subscriber):
+    """Puts every id into the header as it is; where that cannot be sent, no attempt after it leaves the client."""
+
+    __slots__ = ()
+
+    def _connect(self, now: float, reason: str) -> list[Output]:
+        *before, connect = super()._connect(now, reason)
+        assert isinstance(connect, Connect)  # noqa: S101 - it always ends with that
+        raw = {"Last-Event-ID": self.last_event_id.encode()} if self.last_event_id else {}
+        return [*before, replace(connect, headers={**connect.headers, **raw})]
+
+
 class _LosesAtChunks(Subscriber):
     """Reads each chunk by itself: what it ends with in the middle of an event is lost."""
 
@@ -296,6 +319,8 @@ comes_back_after_refusal = _machine(_ComesBackAfterRefusal)
 leaks_memory = Bad(_leaks_memory)
 hides_errors = _machine(_HidesErrors)
 dispatches_empty = _machine(_DispatchesEmpty)
+dispatches_comments = _machine(_DispatchesComments)
+sends_ids_raw = _machine(_SendsIdsRaw)
 no_polling_fallback = Bad(_no_polling_fallback)
 keeps_cached_state = Bad(_keeps_cached_state)
 ignores_silence = _machine(Subscriber, lambda options: replace(options, heartbeat_deadline=None))

@@ -111,8 +111,11 @@ class Clients:
             return
         sub.heard = self.world.now
         self.world.note("sub.comment", sub=sub.name, attempt=stream.attempt, text="heartbeat")
-        if "dispatches-empty" in self.world.defects:
-            self.world.note("sub.event", sub=sub.name, attempt=stream.attempt, id=sub.last_id, type="message", data="")
+        for defect, data in (("dispatches-empty", ""), ("dispatches-comments", "heartbeat")):
+            if defect in self.world.defects:
+                self.world.note(
+                    "sub.event", sub=sub.name, attempt=stream.attempt, id=sub.last_id, type="message", data=data
+                )
         if "heartbeat-with-id" in self.world.defects:
             sub.last_id = f"hb-{self.server.number}"
             self.world.note("sub.id", sub=sub.name, attempt=stream.attempt, id=sub.last_id)

@@ -150,7 +150,7 @@ PLANTS: dict[str, Plant] = {
     "security.token_expiry": Plant("token_expiry", ("accepts-expired-token",)),
     "security.token_required": Plant("token_required", ("accepts-no-token",)),
     "signals.error": Plant("drop_fin", ("hides-errors",)),
-    "signals.no_empty_event": Plant("steady", ("dispatches-empty",)),
+    "signals.nothing_invented": Plant("steady", ("dispatches-comments",)),
     "sharing.one_connection": Plant("shared_connection", ("opens-one-each",)),
 }
 

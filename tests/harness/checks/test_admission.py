@@ -78,6 +78,11 @@ def test_one_final_refusal_is_enough(status):
     assert again(*refused(3, status, 1), END) is FAIL
 
 
+def test_a_redirect_that_a_client_does_not_follow_keeps_nobody_out():
+    told = sub(1.1, "response", attempt=0, status=302, headers={"location": "/there"})
+    assert first(asked(1), told, sub(1.1, "end", attempt=0, reason="status 302"), END) is SKIP
+
+
 @pytest.mark.parametrize("status", [408, 425, 429, 500, 503])
 def test_a_refusal_that_asks_to_come_back_has_to_last(status):
     once, often = refused(1, status), [*refused(1, status), *refused(1 + PATIENCE, status, 1)]

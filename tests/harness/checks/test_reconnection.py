@@ -70,6 +70,26 @@ def test_an_end_that_only_the_server_tells_counts_where_nothing_was_broken():
     assert happens(*opened, end, stall, *lags(9)) is Outcome.SKIP
 
 
+def test_a_client_whose_attempts_do_not_arrive_where_nothing_is_broken_is_not_back():
+    """It cannot put the last event ID into a header, for one, and says of each attempt that it failed."""
+
+    def tries(*more, arrive=(), count=7):
+        rows = [sub(1, "attempt", attempt=0, last_event_id=None), conn(1, "request", **REQUEST), *ended()]
+        for number in range(1, count + 1):
+            t = 2.0 + number
+            rows += [
+                sub(t, "attempt", attempt=number, last_event_id="x"),
+                sub(t + 0.1, "end", attempt=number, reason="no"),
+            ]
+            rows += [conn(t + 0.05, "request", **REQUEST)] if number in arrive else []
+        return happens(*rows[:2], *rows[3:], *more, *lags(count + 4))
+
+    assert tries() is Outcome.FAIL
+    assert tries(arrive=(7,)) is Outcome.PASS
+    assert tries(count=2) is Outcome.PASS
+    assert tries((2.5, "net.fault", {"proxy": "p", "fault": "timeout", "state": "on"})) is Outcome.PASS
+
+
 def test_a_client_that_hangs_after_a_drop_by_the_server_does_not_come_back():
     """The drop is no excuse for it; the server's absence is only for one whose attempts nobody else would see."""
     opened = [sub(1, "attempt", attempt=0, last_event_id=None), conn(1, "request", **REQUEST)]

@@ -3,7 +3,7 @@
 import pytest
 
 from harness.check import Outcome
-from harness.checks.signals import error, no_empty_event
+from harness.checks.signals import error, nothing_invented
 from tests.harness.planted import history
 
 START = (0.0, "sub.start", {"sub": "a", "user": "u", "options": {}})
@@ -63,4 +63,26 @@ EMPTY = (1.0, "sub.event", {"sub": "a", "attempt": 0, "id": "1", "type": "messag
     ],
 )
 def test_an_event_without_data_was_never_sent(rows, outcome):
-    assert no_empty_event(history(rows)).outcome is outcome
+    assert nothing_invented(history(rows)).outcome is outcome
+
+
+def streamed(*sent, events, end=9.0):
+    """A stream on which the server sent these, and the client dispatched so many events."""
+    about = {"conn": "c", "user": "u", "sub": "a", "method": "GET", "path": "/", "headers": {}, "last_event_id": None}
+    rows = [START, *attempt(0, 1.0), (1.1, "conn.request", about), (1.2, "sub.open", {"sub": "a", "attempt": 0})]
+    rows += [(2.0, "conn.sent", {"conn": "c", "what": what}) for what in sent]
+    other = {"sub": "a", "attempt": 0, "id": "1", "type": "x", "data": "heartbeat"}
+    rows += [(3.0, "sub.event", other)] * events
+    rows += [] if end is None else [(end, "conn.end", {"conn": "c", "by": "client", "how": "fin", "bytes": 9})]
+    return nothing_invented(history(rows)).outcome
+
+
+def test_no_more_is_dispatched_than_was_sent_as_an_event():
+    assert streamed("event", "heartbeat", "reset", events=2) is Outcome.PASS
+    assert streamed("event", "heartbeat", "reset", events=3) is Outcome.FAIL
+    assert streamed("heartbeat", events=1) is Outcome.FAIL
+
+
+def test_a_stream_of_which_not_every_record_is_there_proves_nothing():
+    assert streamed("event", "raw", events=3) is Outcome.PASS
+    assert streamed("event", events=2, end=None) is Outcome.PASS  # the server died, perhaps before it wrote it down
