@@ -248,10 +248,10 @@ class Nemesis:
     async def _meter(self, label: str) -> None:
         """Read what the client's process and the server hold; wait a bounded while for it to settle first."""
         settled = await self._settled()
+        self._read(label, settled)  # at once: what is under way just now belongs to it
         stats = await self._server_settled()
         if label == "baseline":
             self.baseline, self.stats = settled, stats
-        self._read(label, settled)
         if stats is not None:
             known = {name: stats.get(name) for name in ("open", "slots", "rss", "descriptors", "tasks")}
             self.writer.write("server.stats", label=label, **known)

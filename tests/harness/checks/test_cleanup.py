@@ -27,6 +27,9 @@ def lags(until, worst=0.001):
     return [(float(t), "lag", {"worst": worst}) for t in range(until + 1)]
 
 
+STATS = {"open": None, "slots": 0, "rss": 0, "descriptors": 0, "tasks": 0}
+
+
 def meter(label, rss=1000, **more):
     return {"label": label, "role": "run", "rss": rss, "descriptors": 5, "sockets": 0, "tasks": 2, **more}
 
@@ -45,6 +48,21 @@ def test_fewer_than_before_is_no_leak():
     assert (
         verdict("cleanup.tasks", (1, "meter", meter("baseline")), (2, "meter", meter("after", tasks=1))) is Outcome.PASS
     )
+
+
+def test_what_a_connection_that_is_under_way_holds_is_no_leak():
+    """A busy machine reads a meter before everybody has come back, and the other one afterwards."""
+
+    def counted(since, name):
+        rows = [(1, "meter", meter("baseline")), (1, "server.stats", {**STATS, "label": "baseline"})]
+        rows += [(5, "meter", meter("after", sockets=1)), (5, "server.stats", {**STATS, "label": "after", "slots": 1})]
+        asked = [sub(0, "start", user="u", options={}), sub(since, "attempt", attempt=0, last_event_id=None)]
+        return verdict(name, *sorted([*asked, *rows], key=lambda one: one[0]))
+
+    for name in ("cleanup.client_sockets", "cleanup.server_slots"):
+        assert counted(2, name) is Outcome.UNKNOWN
+        assert counted(0.5, name) is Outcome.FAIL
+        assert counted(6, name) is Outcome.FAIL
 
 
 def test_a_straight_line_is_a_leak_and_a_curve_that_flattens_is_none():
