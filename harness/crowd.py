@@ -87,9 +87,24 @@ class Crowd:
             if not one.task.done():
                 self.writer.write("sub.closed", sub=one.session.sub, reason="still running after close()", stuck=True)
 
-    async def until_open(self, seconds: float) -> None:
-        """Wait until every live subscriber is open, or polls in place of that, at most so long."""
-        await _until(lambda: all(one.session.is_open or one.session.polling for one in self.live()), seconds)
+    def opens(self) -> dict[str, int]:
+        """How often each live subscriber that is open has been opened."""
+        return {one.session.sub: one.session.opens for one in self.live() if one.session.is_open}
+
+    async def until_open(self, seconds: float, *, since: Mapping[str, int] | None = None) -> None:
+        """Wait until every live subscriber is open, or polls in place of that, at most so long.
+
+        Those of `since` (as `opens` told) have to be open anew: one that has not noticed yet that its connection is
+        lost still seems to be.
+        """
+        before = since or {}
+        await _until(
+            lambda: all(
+                one.session.polling or (one.session.is_open and one.session.opens > before.get(one.session.sub, -1))
+                for one in self.live()
+            ),
+            seconds,
+        )
 
     async def drain(
         self, digests: Mapping[str, str], channels_of: Mapping[str, Iterable[str]], seconds: float

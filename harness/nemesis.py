@@ -62,6 +62,7 @@ class Nemesis:
     baseline: Mapping[str, int] | None = None
     stats: Mapping[str, Any] | None = None
     faulted: bool = False
+    dropped: Mapping[str, int] = field(default_factory=dict)
     broken: set[str] = field(default_factory=set)
     up: asyncio.Lock = field(default_factory=asyncio.Lock)
 
@@ -107,7 +108,7 @@ class Nemesis:
             case Wait():
                 await asyncio.sleep(step.seconds + step.beats * self.beat)
             case AwaitOpen():
-                await self.crowd.until_open(step.seconds + step.beats * self.beat)
+                await self.crowd.until_open(step.seconds + step.beats * self.beat, since=self.dropped)
             case Burst():
                 await self._burst(step)
             case Network():
@@ -122,6 +123,7 @@ class Nemesis:
                 }
                 await self.server.command("fault", **order)
             case Drop():
+                self.dropped = self.crowd.opens()
                 await self.server.command("drop", how=step.how)
             case Restart():
                 async with self.up:

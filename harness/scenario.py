@@ -37,7 +37,7 @@ class Wait:
 
 @dataclass(frozen=True, slots=True)
 class AwaitOpen:
-    """Wait until every live subscriber is open, or polls where it may.
+    """Wait until every live subscriber is open (after a `Drop`: anew), or polls where it may.
 
     It is bounded by `seconds` + `beats`; what is missing is for the checks.
     """

@@ -3,12 +3,12 @@
 Expected: after twelve drops more, descriptors, sockets and tasks are as many as after the first two.
 """
 
-from harness.scenario import AwaitOpen, Burst, Drop, Meter, Scenario, Wait
+from harness.scenario import AwaitOpen, Burst, Drop, Meter, Scenario
 
 
-def drops(count: int) -> tuple[Drop | Wait | AwaitOpen, ...]:
+def drops(count: int) -> tuple[Drop | AwaitOpen, ...]:
     """So many drops in turn by FIN and by RST, each after everybody has come back."""
-    return tuple(step for n in range(count) for step in (Drop("rst" if n % 2 else "fin"), Wait(0.05), AwaitOpen()))
+    return tuple(step for n in range(count) for step in (Drop("rst" if n % 2 else "fin"), AwaitOpen()))
 
 
 scenario = Scenario(

@@ -74,6 +74,7 @@ class Session:
     credentials: dict[str, str] = field(default_factory=dict, repr=False)
     number: int = -1
     is_open: bool = False
+    opens: int = 0
     polling: bool = False
     sentinels: set[str] = field(default_factory=set)
 
@@ -98,6 +99,7 @@ class Session:
         if self.number < 0:
             self.number = 0
         self.is_open, self.polling = True, False
+        self.opens += 1
         self._record("open")
 
     def polled(self, status: int | None, events: int = 0) -> None:

@@ -50,6 +50,33 @@ def test_opened_it_is_a_session_of_its_own_and_closed_it_is_over():
     assert a.rng.random() != b.rng.random()
 
 
+def test_who_was_dropped_has_to_be_open_anew():
+    """One that has not noticed yet still seems to be open: a busy machine once metered everybody on the way back."""
+    again = asyncio.Event()
+
+    async def comes_back(session):
+        session.opened()
+        await again.wait()
+        session.opened()
+        await asyncio.Event().wait()
+
+    async def played():
+        one = crowd(comes_back)
+        await one.open("a-0", "u0")
+        await one.until_open(5.0)
+        before = one.opens()
+        waiting = asyncio.create_task(one.until_open(5.0, since=before))
+        await asyncio.sleep(0.05)
+        early = waiting.done()
+        again.set()
+        await waiting
+        told = one.opens()
+        await one.close()
+        return before, early, told
+
+    assert asyncio.run(played()) == ({"a-0": 1}, False, {"a-0": 2})
+
+
 def test_the_same_seed_gives_each_subscriber_the_same_chance():
     async def drawn():
         one = crowd()

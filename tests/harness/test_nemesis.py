@@ -129,6 +129,25 @@ def test_healing_takes_back_whatever_is_broken():
     asyncio.run(healed())
 
 
+def test_after_a_drop_everybody_has_to_be_open_anew():
+    async def never_notices(session):
+        session.opened()
+        await asyncio.Event().wait()
+
+    async def played():
+        one = made(subscribe=never_notices)
+        await one.play((Open("a"), AwaitOpen(), Drop("fin")))
+        waiting = asyncio.create_task(one.play((AwaitOpen(),)))
+        await asyncio.sleep(0.05)
+        early = waiting.done()
+        one.crowd.members["a-0"].session.opened()
+        await waiting
+        await one.crowd.close()
+        return early
+
+    assert asyncio.run(played()) is False
+
+
 def test_subscribers_are_opened_and_closed_by_label():
     async def played():
         one = made(server=NotingServer(promises=Promises(limit_per_user=2)))
