@@ -80,7 +80,7 @@ def test_every_cut_in_two(case: Case):
 
 @pytest.mark.slow
 @given(data=st.data())
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 def test_any_cuts(data: st.DataObject):
     case = data.draw(st.sampled_from(CASES))
     chunks = data.draw(chunked(st.just(case.wire)))
@@ -214,7 +214,7 @@ def without_ignored(reading: Reading) -> tuple[list[str], str]:
 
 @pytest.mark.slow
 @given(chunked() | chunked(st.binary(max_size=1000)))
-@settings(max_examples=1000, deadline=None)
+@settings(max_examples=1000)
 @example([b"id: \ndata: x\n\n"])
 @example([b"data: x\n\n\ndata: y\n\n"])
 def test_reads_as_the_standard_says(chunks: list[bytes]):
@@ -228,7 +228,7 @@ def test_reads_as_the_standard_says(chunks: list[bytes]):
 
 @pytest.mark.slow
 @given(chunked(), st.sampled_from([1, 2, 3, 7, 20, 50, DEFAULT_LIMIT]), st.sampled_from(["", "known"]))
-@settings(max_examples=800, deadline=None)
+@settings(max_examples=800)
 def test_chunking_never_changes_the_result(chunks: list[bytes], limit: int, known_id: str):
     wire = b"".join(chunks)
     slow = read(bytewise(wire), limit=limit, known_id=known_id)
@@ -323,14 +323,14 @@ def test_refuses_other_line_ends():
 
 @pytest.mark.slow
 @given(events | comments | retries, NEWLINES)
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=500)
 def test_what_was_encoded_is_decoded(item: Event | Comment | Retry, newline: bytes):
     assert read([encode(item, newline=newline)]) == Reading([repr(item)], getattr(item, "id", ""), False, 0)
 
 
 @pytest.mark.slow
 @given(st.lists(events, max_size=8), text, st.integers(0, 2**32), st.booleans())
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 def test_what_was_encoded_is_decoded_in_company(sent: list[Event], noise: str, seed: int, bom: bool):
     """Events among comments, unknown fields and any line ends, behind a BOM, cut anywhere."""
     rng = random.Random(seed)

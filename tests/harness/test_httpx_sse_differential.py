@@ -53,7 +53,7 @@ def test_the_corpus_differs_where_it_is_known_to():
 
 @pytest.mark.slow
 @given(chunked())
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=500)
 def test_random_bytes_differ_only_by_the_bom_and_by_empty_events(chunks: list[bytes]):
     # An empty comment line before everything keeps a BOM from being the first bytes.
     chunks = [b":\n", *chunks]

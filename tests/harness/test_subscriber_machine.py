@@ -4,7 +4,7 @@ import math
 import random
 
 import pytest
-from hypothesis import HealthCheck, settings
+from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
@@ -252,6 +252,4 @@ class SubscriberMachine(RuleBasedStateMachine):
 
 
 TestSubscriber = SubscriberMachine.TestCase
-TestSubscriber.settings = settings(
-    max_examples=120, stateful_step_count=40, deadline=None, suppress_health_check=[HealthCheck.too_slow]
-)
+TestSubscriber.settings = settings(max_examples=120, stateful_step_count=40)

@@ -5,7 +5,7 @@ from pathlib import Path
 from random import Random
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from harness import checks, judgement, ledger
@@ -127,7 +127,6 @@ class Life:
 
 
 @pytest.mark.slow
-@settings(deadline=None)
 @given(st.lists(st.sampled_from(["all", "own", "comment", "drop", 0.001, 0.3, 0.8]), max_size=25))
 def test_whatever_the_order_of_events_comments_and_reconnects_a_summary_keeps_it(steps):
     life = Life()
