@@ -11,6 +11,7 @@ import pytest
 from harness import testevent
 from harness.clients import Session, polling
 from harness.clients.polling import Resume
+from tests.harness.doubles import Clock
 
 
 class Notes:
@@ -26,24 +27,6 @@ def session(**more):
     options = {"poll_every": 0.001, "stream_again": 0.02}
     known |= {"polling_url": "http://x/events?a=1", "writer": Notes(), "options": options, "rng": random.Random(1)}
     return Session(**{**known, **more})
-
-
-class Clock(asyncio.SelectorEventLoop):
-    """A loop whose time is only what it waits for, so that a busy machine polls as often as an idle one."""
-
-    def __init__(self):
-        super().__init__()
-        self.now = 0.0
-        select = self._selector.select
-
-        def passed(timeout):
-            self.now += timeout or 0.0
-            return select(0)
-
-        self._selector.select = passed
-
-    def time(self):
-        return self.now
 
 
 def run(answers, *, streams=2, **more):
