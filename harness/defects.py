@@ -126,7 +126,13 @@ DEFECTS: Final[tuple[Defect, ...]] = (
     _client("hides-errors", "drop_fin", ("signals.error",)),
     _client("dispatches-empty", "steady", ("signals.nothing_invented",), ("schema.valid",)),
     _client("dispatches-comments", "steady", ("signals.nothing_invented",), ("schema.valid",)),
-    _client("sends-ids-raw", "wire_allowed", ("reconnection.happens",), (LOST, "reconnection.last_event_id"), users=40),
+    _client(
+        "sends-ids-raw",
+        "wire_allowed",
+        ("reconnection.happens",),
+        (LOST, "reconnection.last_event_id", "admission.resume"),
+        users=40,
+    ),
     _client("goes-on-after-close", "two_streams", ("cleanup.silent_after_close",), ("cleanup.tasks",)),
     _client(
         "loses-at-chunks",
