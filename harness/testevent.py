@@ -13,7 +13,7 @@ from functools import lru_cache
 from typing import Any, Final
 
 ALL: Final = "all"
-REMEMBERED: Final = 256  # payloads
+REMEMBERED: Final = 16  # payloads: what is on its way to many just now, and soon full, so that nothing grows with time
 LONGEST_REMEMBERED: Final = 4096  # characters of one
 FIELDS: Final = ("channel", "owner", "epoch", "seq", "at", "body")
 _KINDS: Final = {

@@ -295,7 +295,7 @@ def _churn(world: World) -> None:
     meter(world, "baseline")
     names = _begin(world, users=2)
     grown = 0.0
-    for cycle in range(45):
+    for cycle in range(55):
         for number in range(4):
             world.clients.open(f"churn-{cycle}-{number}", names[number % 2])
         world.run(0.03 if cycle % 2 else 0.005)
