@@ -60,6 +60,7 @@ def test_the_history_tells_links_and_faults(peer, tmp_path):
         await proxy.heal()
         client, upstream = await asyncio.to_thread(peer.pair, proxy.listen)
         client.close()
+        assert await asyncio.to_thread(to_end, upstream) == (b"", "fin")
         upstream.close()
         await network.stop()
 
