@@ -28,7 +28,7 @@ from harness.judgement import judged
 from harness.pool import run_all
 from harness.results import RunResult, SelfTest
 from harness.run import Job, versions
-from harness.scenario import Wait
+from harness.scenario import AwaitOpen, Wait
 from harness.wirecases import Packed, WireCase
 
 AT_ONCE: Final = 16
@@ -94,8 +94,8 @@ async def _run(profile: Profile, tested: str, out: Path, say: Say) -> Report:
     plan = [
         (_job(scenario, defect, seed, out), defect) for seed in profile.seeds for scenario, defect in (*planted, *clean)
     ]
-    # The longest first: else the last of them runs alone.
-    plan.sort(key=lambda one: _length(one[0].scenario), reverse=True)
+    # What may be the longest first: else the last of them runs alone.
+    plan.sort(key=lambda one: _at_most(one[0].scenario), reverse=True)
     trials: list[Trial] = []
     expected = sum(len(one.cases) if isinstance(one, Packed) else 1 for _, one in plan)
 
@@ -179,10 +179,10 @@ def _on_histories(count: int) -> tuple[str, ...]:
     return tuple(alarms)
 
 
-def _length(scenario: str) -> float:
-    """About how many seconds the steps of a scenario take: its waits, and half a second for any other step."""
+def _at_most(scenario: str) -> float:
+    """About how many seconds the steps of a scenario take where a defect keeps every wait to its limit."""
     steps = locate.load("scenarios", scenario).scenario.steps
-    return sum(step.seconds + step.beats if isinstance(step, Wait) else 0.5 for step in steps)
+    return sum(step.seconds + step.beats if isinstance(step, Wait | AwaitOpen) else 0.5 for step in steps)
 
 
 def _job(scenario: str, defect: Planted | None, seed: int, out: Path) -> Job:
