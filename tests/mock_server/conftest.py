@@ -183,17 +183,17 @@ class Mock:
             time.sleep(0.005)
         return found
 
+    def incarnation(self):
+        """The number of the one that answers; None while none does."""
+        try:
+            return self.stats()["incarnation"]
+        except OSError:
+            return None
+
     def restart(self, how, down=0.05):
         before = self.stats()["incarnation"]
         self.order("/restart", how=how, down=down)
-
-        def back():
-            try:
-                return self.stats()["incarnation"] == before + 1
-            except OSError:
-                return False
-
-        self.until(back)
+        self.until(lambda: self.incarnation() == before + 1)
 
     def calm(self):
         """Close every connection and take back every fault; nothing is left of the test before."""
