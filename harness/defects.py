@@ -126,6 +126,7 @@ DEFECTS: Final[tuple[Defect, ...]] = (
     _client("hides-errors", "drop_fin", ("signals.error",)),
     _client("dispatches-empty", "steady", ("signals.nothing_invented",), ("schema.valid",)),
     _client("dispatches-comments", "steady", ("signals.nothing_invented",), ("schema.valid",)),
+    _client("keeps-type", "steady", (TORN,), ("schema.valid",)),
     _client(
         "sends-ids-raw",
         "wire_allowed",

@@ -41,15 +41,17 @@ SCHEMAS: Final[Mapping[str, Mapping[str, Any]]] = {
             "progress": {"type": "number", "minimum": 0, "maximum": 1},
         }
     ),
+    "message": _event({"text": _TEXT}),
     "sentinel": _event({}, {"note": _TEXT}),
     "reset": _object({"reason": {"enum": ["too-old", "epoch", "unknown"]}, "after": _ID, "epoch": _ID}),
     "dropped": _object({"count": {"type": "integer", "minimum": 1}, "after": _ID, "before": _ID}),
 }
 
 # What a publisher may send; reset and dropped are the server's own.
-PUBLISHED: Final = ("metric", "notification", "job", "sentinel")
+PUBLISHED: Final = ("metric", "notification", "job", "message", "sentinel")
 
-_CYCLE: Final = ("metric", "notification", "job")
+# A message has no event field, and comes after each other type: a client that keeps a type is seen by it.
+_CYCLE: Final = ("metric", "message", "notification", "message", "job", "message", "notification")
 _STATES: Final = ("queued", "running", "done", "failed")
 
 
@@ -68,6 +70,8 @@ def example(kind: str, number: int) -> dict[str, Any]:
             return {"title": f"Notice {number}", "text": text, "level": ("info", "warning", "error")[number % 3]}
         case "job":
             return {"job": f"job-{number % 7}", "state": _STATES[number % 4], "progress": number % 4 / 3}
+        case "message":
+            return {"text": f"Message {number}: straße, 東京"}
         case _:
             return {}
 

@@ -163,6 +163,22 @@ class _DispatchesComments(Subscriber):
         return [*outputs, *(Dispatch(Event("message", text, self.last_event_id)) for text in heard)]
 
 
+class _KeepsType(Subscriber):
+    """Takes the type of the event before where a block has no event field."""
+
+    __slots__ = ("_type",)
+
+    def received(self, now: float, data: bytes) -> list[Output]:
+        return [self._typed(one) for one in super().received(now, data)]
+
+    def _typed(self, output: Output) -> Output:
+        if not isinstance(output, Dispatch):
+            return output
+        if output.event.type != "message":
+            self._type = output.event.type
+        return Dispatch(output.event._replace(type=getattr(self, "_type", "message")))
+
+
 class _SendsIdsRaw(Subscriber):
     """Puts every id into the header as it is; where that cannot be sent, no attempt after it leaves the client."""
 
@@ -320,6 +336,7 @@ leaks_memory = Bad(_leaks_memory)
 hides_errors = _machine(_HidesErrors)
 dispatches_empty = _machine(_DispatchesEmpty)
 dispatches_comments = _machine(_DispatchesComments)
+keeps_type = _machine(_KeepsType)
 sends_ids_raw = _machine(_SendsIdsRaw)
 no_polling_fallback = Bad(_no_polling_fallback)
 keeps_cached_state = Bad(_keeps_cached_state)

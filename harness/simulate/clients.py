@@ -70,8 +70,10 @@ class Clients:
         sub.heard, sub.last_id = self.world.now, one.id
         sub.cached = sub.cached if way else one.id
         sub.sentinels |= {one.payload["channel"]} if one.type == "sentinel" else set()
+        if not (one.type == "message" and "keeps-type" in self.world.defects):
+            sub.type = one.type
         known = {name: one.payload[name] for name in (*testevent.FIELDS, "digest")}
-        about: dict[str, Any] = {"sub": sub.name, "attempt": stream.attempt, "id": one.id, "type": one.type, **way}
+        about: dict[str, Any] = {"sub": sub.name, "attempt": stream.attempt, "id": one.id, "type": sub.type, **way}
         if "bare-lf" in self.world.defects and one.number % 3 == 0:
             text = str(one.payload).replace("'", '"')
             self.world.note("sub.event", **about, data=text[:60], size=60)

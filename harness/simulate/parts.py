@@ -25,6 +25,7 @@ CAPABILITIES: Final = (
 )
 POLL: Final = 0.5
 AGAIN: Final = 1.5
+TYPES: Final = ("message", "notice")
 SCHEMA: Final = {"type": "object", "required": ["channel", "seq"], "properties": {"body": {"type": "object"}}}
 
 
@@ -66,6 +67,7 @@ class Sub:
     ttl: float | None
     attempt: int = -1
     last_id: str = ""
+    type: str = "message"
     failures: int = 0
     stream: Stream | None = None
     heard: float = 0.0

@@ -6,7 +6,7 @@ from math import inf
 from typing import TYPE_CHECKING, Any
 
 from harness import testevent
-from harness.simulate.parts import BANNED, HEADERS, HEARTBEAT, LIMIT, Event, Stream, Sub
+from harness.simulate.parts import BANNED, HEADERS, HEARTBEAT, LIMIT, TYPES, Event, Stream, Sub
 
 if TYPE_CHECKING:
     from harness.simulate.clients import Clients
@@ -29,21 +29,22 @@ class Server:
         self.percent, self.asked, self.broken_until = 100.0, 0, 0.0
         self.slots: dict[str, int] = {}
 
-    def publish(self, user: str | None, type: str = "message") -> None:
+    def publish(self, user: str | None, type: str | None = None) -> None:
         if not self.up:
             return
         channel = testevent.channel_of(user)
         seq = self.seqs[channel] = self.seqs.get(channel, 0) + 1
         self.number += 1
+        kind = type or TYPES[self.number % len(TYPES)]
         body: dict[str, Any] = {"text": f"n{self.world.rng.randrange(10**6)}"}
         payload = testevent.make(user, epoch=self.epoch, seq=seq, at=self.world.now, body=body)
-        one = Event(self.number, f"{self.epoch}-{self.number}", type, payload, self.epoch)
+        one = Event(self.number, f"{self.epoch}-{self.number}", kind, payload, self.epoch)
         told: dict[str, Any] = {
             "channel": channel,
             "owner": user,
             "epoch": self.epoch,
             "seq": seq,
-            "type": type,
+            "type": kind,
             "at": self.world.now,
         }
         if self.world.foreign:

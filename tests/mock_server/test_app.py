@@ -36,7 +36,9 @@ def test_events_come_as_they_were_published(mock):
     assert raw.until_ids(5).ids == ids
     assert all(read(one.data).intact for one in events(raw))
     assert b"data: {\ndata:  " in raw.body, "every fourth event has several data lines"
-    assert b"id: " + ids[0].encode() + b"\nevent: " in raw.body
+    assert all(b"id: " + one.encode() + b"\n" in raw.body for one in ids)
+    types = [one.type for one in events(raw)]
+    assert raw.body.count(b"event: ") == sum(one != "message" for one in types) < len(types)
 
 
 def test_a_heartbeat_is_a_comment_without_an_id(mock):

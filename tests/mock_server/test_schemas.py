@@ -15,4 +15,9 @@ def test_a_type_has_a_body_and_always_the_same_for_a_number(kind):
 
 
 def test_types_take_turns():
-    assert {type_of(number) for number in range(3)} == {"metric", "notification", "job"}
+    assert {type_of(number) for number in range(7)} == {"metric", "notification", "job", "message"}
+
+
+def test_a_message_comes_after_each_other_type():
+    pairs = {(type_of(number), type_of(number + 1)) for number in range(7)}
+    assert {before for before, after in pairs if after == "message"} == {"metric", "notification", "job"}

@@ -22,7 +22,7 @@ def test_settings_survive_json():
 def test_what_the_server_promises_follows_its_settings():
     made = promises(Settings(heartbeat=2.0, limit_per_user=7, replay_events=9))
     assert (made.heartbeat, made.limit_per_user, made.replay_events) == (2.0, 7, 9)
-    assert {"metric", "notification", "job", "sentinel", "reset", "dropped"} == set(made.schemas)
+    assert {"metric", "notification", "job", "message", "sentinel", "reset", "dropped"} == set(made.schemas)
 
 
 @pytest.mark.parametrize(
