@@ -38,7 +38,7 @@ KINDS: Final[Mapping[str, tuple[str, ...]]] = {
     "sub.response": ("sub", "attempt", "status", "headers"),
     "sub.open": ("sub", "attempt"),
     "sub.event": ("sub", "attempt", "id", "type"),
-    "sub.run": ("sub", "attempt", "channel", "epoch", "first", "last", "id", "since", "slowest"),
+    "sub.run": ("sub", "attempt", "channel", "epoch", "first", "last", "id", "since", "slowest", "types"),
     "sub.comment": ("sub", "attempt"),
     "sub.retry": ("sub", "attempt", "retry_ms"),
     "sub.id": ("sub", "attempt", "id"),
@@ -90,7 +90,7 @@ def fault(t: Any, kind: Any, data: Mapping[str, Any], start: float | None = None
         case "history":
             return _of_header(data)
         case "sub.run":
-            return _of_run(data["first"], data["last"])
+            return _of_run(data["first"], data["last"], data["types"])
         case _:
             return ""
 
@@ -100,10 +100,13 @@ def _of_header(data: Mapping[str, Any]) -> str:
     return f"is a header whose {wrong[0]} is {data[wrong[0]]!r:.40}" if wrong else ""
 
 
-def _of_run(first: Any, last: Any) -> str:
-    if type(first) is int and type(last) is int and 0 <= last - first < LARGEST_SUMMARY:
-        return ""
-    return f"stands for the events {first!r:.40} to {last!r:.40}, which are none or too many"
+def _of_run(first: Any, last: Any, types: Any) -> str:
+    if not (type(first) is int and type(last) is int and 0 <= last - first < LARGEST_SUMMARY):
+        return f"stands for the events {first!r:.40} to {last!r:.40}, which are none or too many"
+    counts = list(types.values()) if isinstance(types, Mapping) else []
+    if any(type(count) is not int or count < 1 for count in counts) or sum(counts) != last - first + 1:
+        return f"has types = {types!r:.40}, which do not count the events {first} to {last}"
+    return ""
 
 
 def _number(value: Any) -> bool:

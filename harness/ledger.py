@@ -296,6 +296,12 @@ class Ledger:
             track.present.add(first, last)
             sub.epoch[name[1]] = name[0]
         self.deliveries += last - first + 1
+        known = Counter(self.published.type_of(*name, seq) for seq in range(first, last + 1))
+        # Of those whose type is not known nobody can say that theirs is wrong.
+        for _ in range((Counter(record["types"]) - known).total() - known[None]):
+            self._note(
+                "torn", sub, record, name[0], last, detail="this one or one before it came as another type than its own"
+            )
 
     @staticmethod
     def _track(sub: _Sub, name: tuple[str, str]) -> _Track:

@@ -134,6 +134,11 @@ class Publications:
         digests = self._digests.get((epoch, channel, seq), [])
         return digest is not None and bool(digests) and digest not in digests
 
+    def type_of(self, epoch: str, channel: str, seq: int) -> str | None:
+        """The type of the event of this name; None if there is no such event, or more than one."""
+        one = self.by_name.get((epoch, channel, seq))
+        return one.type if one is not None and len(self._digests.get((epoch, channel, seq), ())) == 1 else None
+
     def slice(self, channel: str, after: float) -> list[Publication]:
         """The events of a channel whose commitment began later than a moment."""
         row = self.by_channel.get(channel, [])

@@ -39,10 +39,15 @@ class _Run:
     slowest: float = 0.0
     valid: int = 0
     invalid: int = 0
+    types: dict[str, int] = field(default_factory=dict)
 
     def record(self) -> Record:
-        names = ("sub", "attempt", "channel", "epoch", "first", "last", "id", "since", "slowest", "valid", "invalid")
-        return Record(self.t, "sub.run", {name: getattr(self, name) for name in names}, self.role)
+        return Record(self.t, "sub.run", {name: getattr(self, name) for name in _TOLD}, self.role)
+
+
+_TOLD: Final = (
+    "sub", "attempt", "channel", "epoch", "first", "last", "id", "since", "slowest", "valid", "invalid", "types",
+)  # fmt: skip
 
 
 @dataclass(slots=True)
@@ -133,6 +138,8 @@ class Summary:
         run.slowest = max(run.slowest, delay)
         run.valid += breach == ""
         run.invalid += bool(breach)
+        kind = str(record["type"])
+        run.types[kind] = run.types.get(kind, 0) + 1
         stream.runs[name[1]] = run
         return ended
 

@@ -112,6 +112,9 @@ def test_what_came_on_foreign_channels_is_one_row():
 
 def test_a_summary_is_plotted_like_the_events_that_it_stands_for():
     about = {"sub": "s", "attempt": 0, "channel": "all", "epoch": "e", "id": "e-9", "since": 1.0, "slowest": 0.1}
-    rows = [Record(1.5, "sub.run", {**about, "first": 1, "last": 9}), Record(2.5, "lag", {"worst": 0.1})]
+    rows = [
+        Record(1.5, "sub.run", {**about, "first": 1, "last": 9, "types": {"message": 9}}),
+        Record(2.5, "lag", {"worst": 0.1}),
+    ]
     told = judgement.series(History((Record(0.0, "history", {}), *rows), {}))
     assert told["deliveries per second"] == [(0.0, 0.0), (1.0, 9.0), (2.0, 0.0)]

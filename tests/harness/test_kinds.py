@@ -7,7 +7,7 @@ from harness.kinds import KINDS, LARGEST_SUMMARY, LONGEST_RUN, fault
 HEAD = {"schema": 1, "role": "run", "host": "h", "boot": "b", "pid": 1, "mono": 0.0, "wall": 1e9}
 RUN = {
     "sub": "a", "attempt": 0, "channel": "all", "epoch": "e", "first": 1, "last": 5, "id": "1", "since": 1.0,
-    "slowest": 0.0,
+    "slowest": 0.0, "types": {"job": 2, "message": 3},
 }  # fmt: skip
 
 
@@ -54,3 +54,8 @@ def test_a_header_has_the_shape_that_judging_needs(name, value):
 def test_a_summary_stands_for_some_events_and_not_for_a_world_of_them(first, last):
     assert fault(1.0, "sub.run", RUN) == ""
     assert "which are none or too many" in fault(1.0, "sub.run", {**RUN, "first": first, "last": last})
+
+
+@pytest.mark.parametrize("types", [None, [], {}, {"job": 4}, {"job": 6, "message": -1}, {"job": 5.0}, {"job": 10**400}])
+def test_a_summary_counts_its_events_by_type(types):
+    assert "which do not count the events 1 to 5" in fault(1.0, "sub.run", {**RUN, "types": types})

@@ -363,9 +363,29 @@ def test_accounts_add_up_whatever_happens(plot, defects):
     assert all(one.adds_up for one in accounts)
 
 
+def run(t, last, **types):
+    about = {"sub": "s", "attempt": 0, "channel": "all", "epoch": "e", "id": f"e-{last}", "since": 4.0, "slowest": 0.1}
+    return (t, "sub.run", {**about, "first": 1, "last": last, "types": types})
+
+
+@pytest.mark.parametrize(
+    "types, torn",
+    [({"job": 2, "message": 1}, 0), ({"job": 3}, 1), ({"job": 1, "message": 2}, 1), ({"metric": 3}, 3)],
+)
+def test_of_a_summary_the_events_that_came_as_another_type_are_counted(types, torn):
+    published = [pub(1.1, 1, type="job"), pub(1.2, 2), pub(1.3, 3, type="job")]
+    account, fates = settle(opened(1), *published, run(5, 3, **types))
+    assert (account.delivered, fates) == (3, [("torn", 3)] * torn)
+
+
+def test_of_a_summary_nobody_knows_the_types_of_what_is_not_recorded_or_has_two_payloads():
+    published = [pub(1.1, 1, type="job"), pub(1.2, 2), pub(1.3, 2, digest="another", type="job")]
+    assert settle(opened(1), *published, run(5, 3, job=3))[1].count(("torn", 3)) == 0
+    assert settle(opened(1), *published, run(5, 3, message=3))[1].count(("torn", 3)) == 1
+
+
 def test_a_summary_that_repeats_what_came_before_is_taken_event_by_event():
-    run = {"sub": "s", "attempt": 0, "channel": "all", "epoch": "e", "first": 1, "last": 3, "id": "e-3", "since": 4.0,
-           "slowest": 0.1}  # fmt: skip
-    account, fates = settle(opened(1), *(pub(1 + n / 10, n) for n in (1, 2, 3)), got(3, 1), (5, "sub.run", run))
+    published = [pub(1 + n / 10, n) for n in (1, 2, 3)]
+    account, fates = settle(opened(1), *published, got(3, 1), run(5, 3, message=3))
     assert account.delivered == 3
     assert fates == [("duplicated", 1)]

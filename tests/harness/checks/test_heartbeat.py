@@ -50,7 +50,8 @@ def test_silence_is_judged_against_one_and_a_half_times_the_promise():
 
 
 def test_a_summary_was_never_silent_and_the_comments_within_show_that_the_server_beats():
-    about = {"channel": "all", "epoch": "e", "first": 1, "last": 9, "id": "e-9", "since": 0.5, "slowest": 0.1}
+    about = {"channel": "all", "epoch": "e", "first": 1, "last": 9, "id": "e-9", "since": 0.5, "slowest": 0.1,
+             "types": {"message": 9}}  # fmt: skip
     beats = [sub(0.6 + n / 10, "comment", attempt=0) for n in range(3)]
     assert cadence(*beats, sub(0.9, "run", attempt=0, **about), (0.9, "lag", {"worst": 0.001})) is Outcome.PASS
 
