@@ -23,9 +23,9 @@ import math
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from email.utils import parsedate_to_datetime
 from typing import Final, Literal, Protocol, TypeAlias, assert_never
 
+from harness import retryafter
 from harness.errors import HarnessError
 from harness.eventstream import DEFAULT_LIMIT, Comment, Decoder, Event, IdOnly, Ignored, Item, Overflow, Retry
 
@@ -313,8 +313,13 @@ class Subscriber:
             self._arm(now, self.options.connect_timeout)
             return [*self._drop(now, reason), RefreshToken()]
         if status == 429 or 500 <= status <= 599:
-            return self._lose(now, reason, floor=_retry_after(headers, longest=self.options.max_retry_after))
+            return self._lose(now, reason, floor=self._asked(headers))
         return self._fail(now, reason)
+
+    def _asked(self, headers: Mapping[str, str]) -> float:
+        """Seconds for which the server asks this client to stay away."""
+        both = {name: _header(headers, name) for name in ("retry-after", "date")}
+        return min(retryafter.seconds(both) or 0.0, self.options.max_retry_after)
 
     def _on_content_type(self, now: float, value: str) -> list[Output]:
         # "or if res's `Content-Type` is not `text/event-stream`, then fail the connection"
@@ -452,16 +457,3 @@ def _header_value(last_event_id: str) -> bytes | None:
     """The last event ID as UTF-8 for a header, without blanks around it; None if it cannot be sent."""
     value = last_event_id.strip("\t\n\r ")
     return None if _UNSENDABLE.search(value) else value.encode()
-
-
-def _retry_after(headers: Mapping[str, str], *, longest: float) -> float:
-    """Seconds that the server asks to wait (RFC 9110, 10.2.3), 0.0 if it says nothing that one can read."""
-    value = _header(headers, "retry-after").strip("\t ")
-    if value.isascii() and value.isdigit():
-        return min(float(value), longest)
-    # A date is a distance only on the server's own clock.
-    try:
-        wait = parsedate_to_datetime(value) - parsedate_to_datetime(_header(headers, "date"))
-    except (ValueError, TypeError, OverflowError, IndexError):
-        return 0.0
-    return min(max(wait.total_seconds(), 0.0), longest)

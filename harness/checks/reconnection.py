@@ -2,8 +2,9 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from math import inf
 
-from harness import declared
+from harness import declared, retryafter
 from harness.attempts import Attempt, Life, attempts, lives, pairs
 from harness.check import Finding, Outcome, check, failed, passed, skipped, waived, weighed
 from harness.checks.flag import REFUSED, off
@@ -45,11 +46,12 @@ def _returns(history: History, life: Life) -> Iterator[_Return]:
     for number, one in enumerate(life.attempts):
         nearest = life.attempts[number + 1] if number + 1 < len(life.attempts) else None
         time = times[number]
-        bound = ((DEFAULT if time is None else time) + declared.of(history).cap) * 1.1 + SLACK
+        floor = max(DEFAULT if time is None else time, _asked(one))
+        bound = (floor + declared.of(history).cap) * 1.1 + SLACK
         end = _noticed(history, one, bound)
         polled = nearest is not None and life.anew(number + 1)
         if end is not None and not polled and _has_to_return(history, one, life):
-            yield from _came_back(history, life, one, end, max(bound, _asked(one) + SLACK), nearest)
+            yield from _came_back(history, life, one, end, bound, nearest)
             yield from _nowhere(history, one, end, bound, life.attempts[number + 1 :])
 
 
@@ -64,9 +66,11 @@ def _has_to_return(history: History, one: Attempt, life: Life) -> bool:
 
 
 def _asked(one: Attempt) -> float:
-    """The seconds for which a refusal asks the client to stay away."""
-    asked = one.headers.get("retry-after", "").strip()
-    return float(asked) if asked.isdecimal() else 0.0
+    """The seconds for which a refusal asks the client to stay away; for ever where only the client knows how long."""
+    asked = retryafter.seconds(one.headers)
+    if asked is None:
+        return inf if retryafter.valid(one.headers.get("retry-after", "")) else 0.0
+    return asked
 
 
 def _noticed(history: History, one: Attempt, bound: float) -> float | None:

@@ -3,6 +3,8 @@
 import importlib.util
 from pathlib import Path
 
+import pytest
+
 from harness import checks
 from harness.check import REGISTRY, Outcome, judge
 
@@ -37,6 +39,7 @@ def conn(t, kind, **data):
 
 
 REQUEST = {"user": "u", "method": "GET", "path": "/", "headers": {}, "last_event_id": None, "sub": "s"}
+NOW, LATER = "Sun, 22 Nov 2026 20:00:00 GMT", "Sun, 22 Nov 2026 20:00:08 GMT"
 FAST = {"client": {"capabilities": [], "options": {"reconnection_time": 1, "backoff_cap": 1}}}
 
 
@@ -260,6 +263,25 @@ def test_a_client_has_to_come_back_after_a_refusal_that_it_says_it_retries():
     waits = [refused(503)[0], asked, sub(1.2, "end", attempt=0, reason="refused"), *lags(50)]
     header = {"client": {"capabilities": ["status-retry"], "options": {"backoff_cap": 1.0}}}
     assert verdict("reconnection.happens", *waits, **header) is Outcome.SKIP
+
+
+@pytest.mark.parametrize(
+    "headers, after, outcome",
+    [
+        ({"retry-after": "8"}, 8.9, Outcome.PASS),
+        ({"retry-after": "8"}, 12.0, Outcome.FAIL),
+        ({"retry-after": LATER, "date": NOW}, 8.9, Outcome.PASS),
+        ({"retry-after": LATER, "date": NOW}, 12.0, Outcome.FAIL),
+        ({"retry-after": LATER}, 12.0, Outcome.PASS),  # by its own clock, of which nobody knows
+        ({"retry-after": "soon"}, 8.9, Outcome.FAIL),
+    ],
+)
+def test_a_client_that_waits_as_long_as_it_is_asked_and_its_backoff_on_top_comes_back_in_time(headers, after, outcome):
+    header = {"client": {"capabilities": ["status-retry"], "options": {"reconnection_time": 0.3, "backoff_cap": 1.0}}}
+    answer = sub(1.1, "response", attempt=0, status=503, headers=headers)
+    ended = [refused(503)[0], answer, sub(1.2, "end", attempt=0, reason="refused")]
+    again = sub(1.2 + after, "attempt", attempt=1, last_event_id=None)
+    assert verdict("reconnection.happens", *ended, again, *lags(15), **header) is outcome
 
 
 def test_a_client_comes_back_with_credentials_if_it_came_with_some():
