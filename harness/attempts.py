@@ -20,13 +20,15 @@ _SOUNDS: Final = ("sub.attempt", "sub.open", "sub.event", "sub.run")  # what nob
 
 @dataclass(slots=True)
 class Conn:
-    """One request as the server saw it; `carries` credentials of any kind or does not."""
+    """One request as the server saw it; `carries` credentials of any kind or does not, `accept` None for no header."""
 
     conn: Any
     t: float
     user: str | None
     last_event_id: str | None
     carries: bool = False
+    method: str = "GET"
+    accept: str | None = None
     status: int | None = None
     t_response: float | None = None
     t_end: float | None = None
@@ -66,6 +68,11 @@ class Attempt:
     def header(self) -> str | None:
         """The Last-Event-ID that was sent: as it arrived at the server, else as the client says."""
         return self.conns[-1].last_event_id if self.conns else self.last_event_id
+
+    @property
+    def came_as(self) -> str | None:
+        """The user of whom the server says that it asked; None where nobody tells, or for none."""
+        return self.conns[-1].user if self.conns else None
 
     @property
     def t_last(self) -> float | None:
@@ -270,7 +277,10 @@ class _Fold:
         if not life.attempts or (sub not in self._tell and not _redirected(life.attempts[-1])):
             header = record["last_event_id"]
             life.attempts.append(Attempt(sub, len(life.attempts), record.t, header, "server"))
-        one = Conn(record["conn"], record.t, record["user"], record["last_event_id"], _carries(record))
+        one = Conn(
+            record["conn"], record.t, record["user"], record["last_event_id"], _carries(record),
+            str(record["method"]), record["headers"].get("accept"),
+        )  # fmt: skip
         life.attempts[-1].conns.append(one)
         self._conns[record["conn"]], self._subs[record["conn"]] = one, sub
 

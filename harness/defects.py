@@ -146,6 +146,15 @@ DEFECTS: Final[tuple[Defect, ...]] = (
     _client("crashes", "steady", ("reconnection.survives",), (LOST, "delivery.every_stream", "reconnection.happens")),
     _client("gives-up", "drop_fin", ("reconnection.survives", "reconnection.happens"), (LOST,)),
     _client("forgets-token", "drop_fin", ("reconnection.credentials",), (LOST,)),
+    _client("borrows-token", "chunks", ("reconnection.credentials",), (LOST, "security.own_events", "lag.live")),
+    _client(
+        "keeps-expired-token",
+        "token_expiry",
+        ("reconnection.refreshes_token",),
+        (LOST, "reconnection.stops_on_refusal"),
+    ),
+    _client("asks-for-json", "chunks", ("request.for_a_stream",), ("admission.valid_token",)),
+    _client("sends-empty-id", "chunks", ("reconnection.last_event_id",)),
     _client("leaks-on-reconnect", "many_drops", ("cleanup.descriptors", "cleanup.tasks")),
     _client("hangs-in-close", "two_streams", ("cleanup.ends",), ("cleanup.silent_after_close",)),
     _client(

@@ -18,6 +18,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from harness.accept import admits
 from harness.redaction import fingerprint, redact_headers, redact_url
 from harness.script import streams
 from mock_server import auth, flag
@@ -256,7 +257,7 @@ def _ticket(mock: Mock, request: Request, user: str) -> Ticket:
 def _refused(mock: Mock, request: Request) -> Response | None:
     if refused := _method(request) or _unauthorized(mock, request):
         return refused
-    if not _accepts(request.headers.get("accept")):
+    if not admits(request.headers.get("accept")):
         return _error(406, "this is an event stream; send Accept: text/event-stream")
     if not mock.flag.is_on(_user(request.who)) and "ignores-flag" not in mock.defects:
         # 204: "Clients will reconnect if the connection is closed; a client can be told to stop reconnecting using
@@ -299,27 +300,6 @@ def _unauthorized(mock: Mock, request: Request) -> Response | None:
 def _too_many(mock: Mock) -> Response:
     after = {} if "no-retry-after" in mock.defects else {"retry-after": str(mock.settings.retry_after)}
     return _error(429, f"a user may have {mock.settings.limit_per_user} streams at once; close one", after)
-
-
-def _accepts(accept: str | None) -> bool:
-    """Whether the Accept header admits text/event-stream (RFC 9110, section 12.5.1)."""
-    if accept is None or not accept.strip():
-        return True
-    weights = {}
-    for one in accept.split(","):
-        name, *parameters = (part.strip().lower() for part in one.split(";"))
-        weights[name] = next((_weight(part[2:]) for part in parameters if part.startswith("q=")), 1.0)
-    for name in ("text/event-stream", "text/*", "*/*"):
-        if name in weights:
-            return weights[name] > 0
-    return False
-
-
-def _weight(text: str) -> float:
-    try:
-        return float(text)
-    except ValueError:
-        return 0.0
 
 
 def _head(mock: Mock, request: Request) -> Response:

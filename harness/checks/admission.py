@@ -12,10 +12,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from harness import attempts, declared
+from harness.accept import admits
 from harness.attempts import Attempt, Life
 from harness.check import Finding, Outcome, check, skipped, weighed
 from harness.checks.flag import REFUSED, stages
 from harness.checks.limits import at_limit
+from harness.checks.security import refreshes
 from harness.history import History
 from harness.timing import excuses
 
@@ -146,9 +148,15 @@ def _expired(history: History, life: Life, one: Attempt) -> bool:
     known = declared.of(history)
     if life.ttl is None or one.status not in known.promises.unauthorized:
         return False
+    return not _renewed(history, life, one) and one.t_request >= life.t_start + life.ttl - EXPIRING
+
+
+def _renewed(history: History, life: Life, one: Attempt) -> bool:
+    """Whether an attempt came with a fresh token: as the run noted it, else as the client's own word has it."""
+    if (fresh := refreshes(history).get(life.sub)) is not None:
+        return fresh <= one.t_request
     before = [other.status for other in life.attempts if other.number < one.number][-1:]
-    renewed = known.can("token-refresh") and before and before[0] == one.status
-    return not renewed and one.t_request >= life.t_start + life.ttl - EXPIRING
+    return declared.of(history).can("token-refresh") and before == [one.status]
 
 
 def _doubt(history: History, life: Life, one: Attempt, *, again: bool) -> str:
@@ -162,6 +170,8 @@ def _doubt(history: History, life: Life, one: Attempt, *, again: bool) -> str:
         return ""
     if not own and not one.conns:
         return f"status {one.status}, and nobody but this client knows what it asked"
+    if one.conns and not admits(one.conns[-1].accept):
+        return f"status {one.status}: what the client accepts is no event stream"
     if not minted and one.status in promises.unauthorized and not (again and one.status == 403):
         return f"status {one.status}: is the token that the target file gives still valid?"
     if not again and one.status in REFUSED and {"flag", "rollout"} & set(offers) and not stages(history):

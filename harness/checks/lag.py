@@ -68,7 +68,7 @@ def _delays(history: History, bound: float) -> list[Delay]:
         came = _dispatched(history, one)
         open_from = one.t_open or 0.0
         until = min(history.end, one.told_end or history.end, attempts.lives(history)[one.sub].gone or history.end)
-        user = attempts.lives(history)[one.sub].user
+        user = one.came_as or attempts.lives(history)[one.sub].user
         for channel in ("all", f"user:{user}"):
             for event in published.slice(channel, open_from):
                 if event.done >= until:

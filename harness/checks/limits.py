@@ -44,10 +44,15 @@ class Wrong:
 
 def _by_user(history: History) -> dict[str, list[Attempt]]:
     users: dict[str, list[Attempt]] = defaultdict(list)
-    for life in attempts.lives(history).values():
-        if not life.borrows:
-            users[life.user] += life.attempts
+    for one in attempts.attempts(history):
+        if not attempts.lives(history)[one.sub].borrows:
+            users[_user(history, one)].append(one)
     return users
+
+
+def _user(history: History, one: Attempt) -> str:
+    """Whose slot an attempt takes: the user's as whom it came, else its own."""
+    return one.came_as or attempts.lives(history)[one.sub].user
 
 
 def _certain(history: History, one: Attempt) -> tuple[float, float] | None:
@@ -104,7 +109,7 @@ def at_limit(history: History, one: Attempt) -> bool:
     limit = declared.of(history).promises.limit_per_user
     if limit is None:
         return False
-    ends, probing = _held(history, _by_user(history)[attempts.lives(history)[one.sub].user], one)
+    ends, probing = _held(history, _by_user(history)[_user(history, one)], one)
     return _refused(one) or probing + sum(end + _grace(history) >= one.t_request for end in ends) >= limit
 
 

@@ -127,7 +127,7 @@ def last_event_id(history: History) -> Finding:
                 last = one.header or ""  # it goes on where polling ended, which rollback.state_cleared judges
             elif one.source != "open":
                 judged, reconnects = judged + 1, reconnects + (one.number > 0)
-                if not _right(life, one, last, known, tells=tells):
+                if _empty(one) or not _right(life, one, last, known, tells=tells):
                     wrong.append(f"{one.sub} attempt {one.number}: sent {one.header!r}, the last was {last!r}")
             last = _last_id(one, last)
     expected = "Last-Event-ID is the id of the last complete block"
@@ -136,6 +136,11 @@ def last_event_id(history: History) -> Finding:
     if not reconnects:
         return skipped("nobody saw the header of a reconnect")
     return passed(expected, f"{reconnects} reconnects", (), reconnects=reconnects)
+
+
+def _empty(one: Attempt) -> bool:
+    """Whether the server got the header without a value: it says "I have had nothing" where there should be none."""
+    return bool(one.conns) and one.conns[-1].last_event_id == ""
 
 
 def _last_id(one: Attempt, last: str) -> str:
@@ -182,19 +187,48 @@ def _sendable(id: str) -> bool:
 
 @check("reconnection.credentials", "QA-2", "SSE-35", subject="client")
 def credentials(history: History) -> Finding:
-    """A client comes back with credentials if it came with some."""
+    """A client comes back with credentials, those of the same user, if it came with some."""
     judged, wrong = 0, []
     for life in lives(history).values():
         asked = [one for one in life.attempts if one.conns]
         for one in asked[1:] if asked and asked[0].conns[0].carries else ():
             judged += 1
-            wrong += [] if one.conns[0].carries else [f"{one.sub} attempt {one.number} at {one.t_request:.6f}"]
+            if reason := _other_credentials(asked[0], one):
+                wrong.append(f"{one.sub} attempt {one.number} at {one.t_request:.6f}: {reason}")
     if not judged:
         return skipped("no client with credentials was seen to come back")
     expected = "credentials on each attempt"
     if wrong:
-        return failed(expected, f"{len(wrong)} of {judged} reconnects had none", wrong)
+        return failed(expected, f"{len(wrong)} of {judged} reconnects had none, or another user's", wrong)
     return passed(expected, f"{judged} reconnects", (), reconnects=judged)
+
+
+def _other_credentials(first: Attempt, one: Attempt) -> str:
+    if not one.conns[0].carries:
+        return "none"
+    users = (first.conns[0].user, one.conns[0].user)
+    return f"those of {users[1]}, not of {users[0]}" if None not in users and users[0] != users[1] else ""
+
+
+@check("reconnection.refreshes_token", "QA-2", "SEC-2", subject="client")
+def refreshes_token(history: History) -> Finding:
+    """A client that declares it comes back with a fresh token after a 401."""
+    if not declared.of(history).can("token-refresh"):
+        return waived("the client does not declare token-refresh")
+    noted = {str(one["sub"]) for one in history.of("sub.start") if one.get("refreshes") == "told"}
+    fresh = [(str(one["sub"]), one.t) for one in history.of("sub.token")]
+    back = [two for sub in noted for two in pairs(lives(history)[sub]) if two[0].status == 401]
+    wrong = [
+        f"{one.sub} attempt {following.number} at {following.t_request:.6f}: with the token that had been refused"
+        for one, following in back
+        if not any(sub == one.sub and one.t_request <= t <= following.t_request for sub, t in fresh)
+    ]
+    if not back:
+        return skipped("no client whose fresh tokens are noted came back after 401")
+    expected = "a fresh token after each 401"
+    if wrong:
+        return failed(expected, f"{len(wrong)} of {len(back)} came back with the old one", wrong)
+    return passed(expected, f"{len(back)} refusals", (), refusals=len(back))
 
 
 @check("reconnection.not_too_early", "QA-4", "SSE-31", "SSE-65", "SSE-66", subject="client")

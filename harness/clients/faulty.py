@@ -242,6 +242,40 @@ class _ForgetsToken(Driver):
         self.headers = {}
 
 
+class _KeepsExpiredToken(Driver):
+    """Comes back after a 401 with the token that was refused."""
+
+    async def _refreshed(self) -> list[Output]:
+        return self.machine.token_refreshed(self._now())
+
+
+class _AsksForJson(Driver):
+    def _connect(self, output: Connect, http: httpx.AsyncClient) -> None:
+        super()._connect(replace(output, headers={**output.headers, "Accept": b"application/json"}), http)
+
+
+class _BorrowsToken(Driver):
+    """Comes back with the token of whoever of its process came last."""
+
+    def _connect(self, output: Connect, http: httpx.AsyncClient) -> None:
+        if self.machine.attempts > 1:
+            self.headers = _LATEST["headers"]
+        else:
+            _LATEST["headers"] = self.headers
+        super()._connect(output, http)
+
+
+class _SendsEmptyId(Subscriber):
+    """Sends the header for the last event ID whether or not there is one."""
+
+    __slots__ = ()
+
+    def _connect(self, now: float, reason: str) -> list[Output]:
+        *before, connect = super()._connect(now, reason)
+        assert isinstance(connect, Connect)  # noqa: S101 - it always ends with that
+        return [*before, replace(connect, headers={"Last-Event-ID": b"", **connect.headers})]
+
+
 class _LeaksOnReconnect(Driver):
     """Keeps what belonged to each connection that ended."""
 
@@ -321,6 +355,7 @@ class _Mute:
 # That these live on is the defect.
 _LEAKED: Final[list[asyncio.Task[None]]] = []
 _HOARD: Final[list[bytearray]] = []
+_LATEST: Final[dict[str, Mapping[str, str]]] = {}
 
 forgets_id = _machine(_ForgetsId)
 keeps_torn_id = _machine(_KeepsTornId)
@@ -350,6 +385,10 @@ resets_on_open = _machine(Subscriber, lambda options: replace(options, stable_af
 crashes = _machine(_Crashes)
 gives_up = _machine(_GivesUp)
 forgets_token = _driven(_ForgetsToken)
+keeps_expired_token = _driven(_KeepsExpiredToken)
+asks_for_json = _driven(_AsksForJson)
+borrows_token = _driven(_BorrowsToken)
+sends_empty_id = _machine(_SendsEmptyId)
 leaks_on_reconnect = _driven(_LeaksOnReconnect)
 hangs_in_close = Bad(_hangs_in_close)
 ends_healthy_streams = _machine(Subscriber, lambda options: replace(options, heartbeat_deadline=0.4))

@@ -162,7 +162,7 @@ class Clients:
             else:
                 self._give_up(sub, f"status {status}")
             return
-        if status == 401:
+        if status == 401 and "keeps-expired-token" not in self.world.defects:
             sub.token_until = inf
             self.world.note("sub.token", sub=sub.name)
         obeys = status == 429 and "ignores-retry-after" not in self.world.defects

@@ -71,6 +71,14 @@ def _never_returns(records: list[Record]) -> list[Record]:
     return [*kept, Record(end.t + 0.001, "sub.closed", {"sub": end["sub"], "reason": "gave up"}, "run")]
 
 
+def _asks_for_json(records: list[Record]) -> list[Record]:
+    """Clients ask for something else than a stream."""
+    return [
+        with_data(one, headers={**one["headers"], "accept": "application/json"}) if one.kind == "conn.request" else one
+        for one in records
+    ]
+
+
 def _without_pause(records: list[Record]) -> list[Record]:
     """A client asks twenty times within a tenth of a second."""
     last = records[-1].t
@@ -121,6 +129,7 @@ PLANTS: dict[str, Plant] = {
     "limits.exact": Plant("per_user_limit", ("limit-one-too-many",)),
     "limits.slot_freed": Plant("per_user_limit", ("never-frees-slot",)),
     "reconnection.credentials": Plant("drop_fin", ("forgets-token",)),
+    "reconnection.refreshes_token": Plant("token_expiry", ("keeps-expired-token",)),
     "reconnection.backoff": Plant("refuse", ("no-backoff",)),
     "reconnection.happens": Plant("drop_fin", change=_never_returns),
     "reconnection.jitter": Plant("refuse", ("no-jitter",)),
@@ -137,6 +146,7 @@ PLANTS: dict[str, Plant] = {
     "replay.reset_when_too_old": Plant("resume_beyond_buffer", ("silent-loss-when-too-old",)),
     "replay.strictly_after": Plant("drop_fin", ("replays-one-too-many",)),
     "replay.survives_restart": Plant("restart_graceful", ("forgets-on-graceful-restart",)),
+    "request.for_a_stream": Plant("steady", change=_asks_for_json),
     "response.not_cached": Plant("steady", ("cacheable",)),
     "response.prompt": Plant("steady", change=_late_head),
     "response.stream_head": Plant("steady", ("wrong-content-type",)),

@@ -169,6 +169,21 @@ def test_an_expired_token_is_refused_rightly():
     assert short(*refused(3, 404), **refreshes) is FAIL
 
 
+def test_where_fresh_tokens_are_noted_the_clients_word_for_them_does_not_count():
+    refreshes = {"client": {"own": True, "capabilities": ["token-refresh"]}}
+    begin, fresh = start(ttl=2.0, refreshes="told"), sub(3.15, "token")
+    twice = [*refused(3, 401), *refused(3.2, 401, 1), END]
+    assert verdict("valid_token", begin, *twice, **refreshes) is SKIP
+    assert verdict("valid_token", begin, fresh, *twice, **refreshes) is FAIL
+
+
+def test_who_accepts_no_event_stream_may_be_refused():
+    asked = conn(1.05, "u")
+    asked[2]["headers"]["accept"] = "application/json"
+    assert first(asked, *refused(1, 406), END) is UNKNOWN
+    assert first(conn(1.05, "u"), *refused(1, 406), END) is FAIL
+
+
 def test_a_request_that_came_without_the_users_token_is_refused_rightly():
     assert first(conn(1.05, None), *refused(1, 401), END) is SKIP
     assert first(conn(1.05, "u"), *refused(1, 401), END) is FAIL

@@ -114,6 +114,16 @@ def test_the_slot_of_a_stream_that_the_server_ended_is_free_though_its_subscribe
     assert verdict("limits.slot_freed", *rows, *lags(9), **PROMISE) is Outcome.SKIP
 
 
+def test_a_slot_is_taken_of_the_user_as_whom_a_client_came():
+    def asked(t, name, user):
+        about = {"conn": name, "user": user, "method": "GET", "path": "/", "headers": {}, "last_event_id": None}
+        return (t, "conn.request", {**about, "sub": name})
+
+    refused = sub(2.1, "response", "b", attempt=0, **REFUSED)
+    assert exact(*TWO[:4], asked(1.01, "a", "v"), TWO[4], asked(2.01, "b", "v"), refused, *lags(9)) is Outcome.PASS
+    assert exact(*TWO[:4], asked(1.01, "a", "v"), TWO[4], asked(2.01, "b", "w"), refused, *lags(9)) is Outcome.FAIL
+
+
 def test_nothing_is_judged_without_a_promise():
     assert verdict("limits.exact") is verdict("limits.slot_freed") is exact(start("a")) is Outcome.SKIP
 

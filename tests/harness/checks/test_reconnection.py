@@ -295,3 +295,30 @@ def test_a_client_comes_back_with_credentials_if_it_came_with_some():
     by_query = asked(2, path="/?access_token=u:12345678")
     assert verdict("reconnection.credentials", *asked(1, **shown), *by_query) is Outcome.PASS
     assert verdict("reconnection.credentials", *asked(1), *asked(2)) is Outcome.SKIP
+    assert verdict("reconnection.credentials", *asked(1, **shown), *asked(2, **shown, user="v")) is Outcome.FAIL
+    assert verdict("reconnection.credentials", *asked(1, **shown), *asked(2, **shown, user=None)) is Outcome.PASS
+
+
+def test_after_401_a_client_that_declares_it_comes_with_a_fresh_token():
+    start = sub(0, "start", user="u", options={}, refreshes="told")
+    back = [*refused(401), sub(2, "attempt", attempt=1, last_event_id=None)]
+    declares = {"client": {"capabilities": ["token-refresh"], "options": {}}}
+
+    def outcome(*records, **header):
+        return verdict("reconnection.refreshes_token", *sorted(records, key=lambda one: one[0]), **header)
+
+    assert outcome(start, *back, **declares) is Outcome.FAIL
+    assert outcome(start, *back, sub(1.5, "token"), **declares) is Outcome.PASS
+    assert outcome(start, *back, sub(0.5, "token"), **declares) is Outcome.FAIL
+    assert outcome(start, *back) is outcome(start, *refused(401), **declares) is Outcome.SKIP
+    assert outcome(sub(0, "start", user="u", options={}), *back, **declares) is Outcome.SKIP
+
+
+def test_a_header_without_a_value_is_none_that_a_client_may_send():
+    def asked(value):
+        first = [sub(1, "attempt", attempt=0, last_event_id=None), conn(1.1, "request", **REQUEST)]
+        again = {**REQUEST, "last_event_id": value}
+        return [*first, sub(2, "attempt", attempt=1, last_event_id=None), conn(2.1, "request", **again)]
+
+    assert verdict("reconnection.last_event_id", *asked(None)) is Outcome.PASS
+    assert verdict("reconnection.last_event_id", *asked("")) is Outcome.FAIL

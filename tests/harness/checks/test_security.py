@@ -1,6 +1,7 @@
 """Tokens, own events, framing: what proves something and what does not."""
 
 import importlib.util
+from dataclasses import replace
 from pathlib import Path
 from random import Random
 
@@ -153,6 +154,21 @@ def test_what_is_no_frame():
 
 def test_one_user_cannot_show_isolation():
     assert verdict("security.own_events") is Outcome.SKIP
+
+
+def test_who_came_as_another_user_gets_that_users_events():
+    history = simulate.play("isolation", Random(2), defects=("leaks-to-other-user",))
+
+    def came_as(user):
+        asked = [
+            replace(one, data={**one.data, "user": user}) if user and one.kind == "conn.request" else one
+            for one in history.records
+        ]
+        [found] = judge(type(history)(tuple(asked), history.header), [REGISTRY["security.own_events"]])
+        return found.outcome
+
+    assert came_as(None) is Outcome.FAIL
+    assert came_as("somebody") is Outcome.UNKNOWN
 
 
 def test_events_for_all_show_no_isolation():

@@ -1,0 +1,27 @@
+"""The request: that a client asks for a stream in such a way that it can be given one."""
+
+from harness import attempts, declared
+from harness.accept import admits
+from harness.attempts import Conn
+from harness.check import Finding, check, failed, passed, skipped
+from harness.history import History
+
+
+@check("request.for_a_stream", "VAL-1", "SSE-3", "SSE-4", subject="client")
+def for_a_stream(history: History) -> Finding:
+    """A client asks with GET and admits event streams."""
+    conns = [(one.sub, conn) for one in attempts.attempts(history) for conn in one.conns]
+    if not conns:
+        return skipped("nobody but the client knows what it asked")
+    methods = ("GET", "POST") if declared.of(history).can("post") else ("GET",)
+    wrong = [f"{sub} at {conn.t:.6f}: {reason}" for sub, conn in conns if (reason := _breach(conn, methods))]
+    expected = f"{' or '.join(methods)}, and an Accept that admits text/event-stream"
+    if wrong:
+        return failed(expected, f"{len(wrong)} of {len(conns)} requests", wrong)
+    return passed(expected, f"{len(conns)} requests", (), requests=len(conns))
+
+
+def _breach(conn: Conn, methods: tuple[str, ...]) -> str:
+    if conn.method not in methods:
+        return f"method {conn.method:.20}"
+    return "" if admits(conn.accept) else f"Accept: {conn.accept or '':.80}"
