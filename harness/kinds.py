@@ -40,6 +40,7 @@ KINDS: Final[Mapping[str, tuple[str, ...]]] = {
     "sub.event": ("sub", "attempt", "id", "type"),
     "sub.run": ("sub", "attempt", "channel", "epoch", "first", "last", "id", "since", "slowest", "types"),
     "sub.comment": ("sub", "attempt"),
+    "sub.stirred": ("sub", "attempt"),
     "sub.retry": ("sub", "attempt", "retry_ms"),
     "sub.id": ("sub", "attempt", "id"),
     "sub.ignored": ("sub", "attempt", "line", "reason"),

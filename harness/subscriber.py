@@ -31,6 +31,7 @@ from harness.eventstream import DEFAULT_LIMIT, Comment, Decoder, Event, IdOnly, 
 
 Policy: TypeAlias = Literal["spec", "resilient"]
 
+SILENT: Final = 0.05  # seconds; bytes of which there is nothing to tell are no news so soon after others
 _BEYOND: Final = frozenset({"backoff", "jitter", "heartbeat-deadline", "comments", "offline"})
 CAPABILITIES: Final[Mapping[Policy, frozenset[str]]] = {
     "spec": _BEYOND,
@@ -143,6 +144,10 @@ class Heard:
     comment: str
 
 @dataclass(frozen=True, slots=True)
+class Stirred:
+    """Bytes broke a silence, and there is nothing else to tell of them: a part of a block, or an empty one."""
+
+@dataclass(frozen=True, slots=True)
 class Told:
     """The server set the reconnection time."""
     retry_ms: int
@@ -190,8 +195,8 @@ class Closed:
     """The user's close has been carried out; nothing follows."""
 
 Action: TypeAlias = Connect | Disconnect | RefreshToken
-Notice: TypeAlias = (Changed | Opened | Dispatch | Heard | Told | IdCommitted | Skipped | Withheld | Ended | Error
-                     | Waiting | Failed | Closed)
+Notice: TypeAlias = (Changed | Opened | Dispatch | Heard | Stirred | Told | IdCommitted | Skipped | Withheld | Ended
+                     | Error | Waiting | Failed | Closed)
 Output: TypeAlias = Action | Notice
 # fmt: on
 
@@ -202,8 +207,8 @@ class Subscriber:
     `state`, `last_event_id`, `reconnection_time` (seconds) and `attempts` (how many were begun) are for reading.
     """
 
-    __slots__ = ("_decoder", "_failures", "_live", "_opened_at", "_refreshed", "_resume_at", "_rng", "_until",
-                 "attempts", "last_event_id", "options", "reconnection_time", "state")  # fmt: skip
+    __slots__ = ("_decoder", "_failures", "_live", "_noticed_at", "_opened_at", "_refreshed", "_resume_at", "_rng",
+                 "_until", "attempts", "last_event_id", "options", "reconnection_time", "state")  # fmt: skip
 
     def __init__(self, options: Options, *, rng: Rng, last_event_id: str = "") -> None:
         self.options = options
@@ -217,6 +222,7 @@ class Subscriber:
         self._refreshed = False  # the last answer was a 401, and a new token was asked for
         self._failures = 0
         self._opened_at = 0.0
+        self._noticed_at = -math.inf  # when the latest bytes came of which there was something to tell
         self._resume_at = -math.inf
         self._until: float | None = None
 
@@ -281,7 +287,12 @@ class Subscriber:
         if self._decoder is None or not data:
             return []
         self._arm(now, self.options.heartbeat_deadline)
-        return self._deliver(now, self._decoder.feed(data))
+        outputs = self._deliver(now, self._decoder.feed(data))
+        if not outputs and now - self._noticed_at >= SILENT:
+            outputs.append(Stirred())
+        if outputs:
+            self._noticed_at = now
+        return outputs
 
     def ended(self, now: float, reason: str) -> list[Output]:
         """The network ended it: EOF, reset, refused, timed out; or there is no new token."""

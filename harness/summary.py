@@ -4,8 +4,9 @@ Theory.  An event that is whole, its subscriber's own, in time, valid, and next 
 connection extends a run; a run is one record (`sub.run`) that stands for all of its events, and its moment is that of
 the last one.  Any other event ends the runs of its subscriber and becomes a full record, at most the first thousand of
 a kind; whatever else a subscriber tells ends its runs too, and so does a silence of half a heartbeat, so that the order
-of what it got and did, and when it got nothing, is kept.  A comment is a record of its own and ends nothing.  The
-ledger and the checks come to the same for runs as for the events that they stand for.
+of what it got and did, and when it got nothing, is kept.  A comment is a record of its own and ends nothing, nor do
+bytes of which there is nothing to tell.  The ledger and the checks come to the same for runs as for the events that
+they stand for.
 """
 
 from collections import Counter
@@ -83,7 +84,7 @@ class Summary:
         silent = stream.heard is not None and record.t - stream.heard > self._patience
         ended = self._ended(stream) if silent else []
         stream.heard = record.t
-        if record.kind == "sub.comment":
+        if record.kind in ("sub.comment", "sub.stirred"):
             return [*ended, record]
         if record.kind == "sub.event" and record.get("channel") is not None:
             return [*ended, *self._event(stream, record)]

@@ -26,7 +26,7 @@ from harness.redaction import header_credentials, hidden, query_credentials, red
 
 LONGEST_TEXT = 512
 OF_AN_ATTEMPT: Final = frozenset(
-    {"attempt", "response", "open", "event", "comment", "retry", "id", "ignored", "error", "end", "wait"}
+    {"attempt", "response", "open", "event", "comment", "stirred", "retry", "id", "ignored", "error", "end", "wait"}
 )
 
 # What a client can declare beyond the standard, and what it is judged by then.
@@ -128,6 +128,10 @@ class Session:
 
     def comment(self, text: str) -> None:
         self._record("comment", text=text[:LONGEST_TEXT])
+
+    def stirred(self) -> None:
+        """Bytes broke a silence, and there is nothing else to tell of them."""
+        self._record("stirred")
 
     def retry(self, retry_ms: int) -> None:
         _demand("retry", retry_ms, int, "milliseconds as int")

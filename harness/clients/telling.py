@@ -12,6 +12,7 @@ from harness.subscriber import (
     Opened,
     Output,
     Skipped,
+    Stirred,
     Subscriber,
     Told,
     Waiting,
@@ -26,6 +27,8 @@ def tell(session: Session, notice: Output, *, machine: Subscriber, received: int
             session.event(id=event.id, type=event.type, data=event.data)
         case Heard(text):
             session.comment(text)
+        case Stirred():
+            session.stirred()
         case Opened():
             session.opened()
         case Told(retry_ms):

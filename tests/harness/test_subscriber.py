@@ -28,6 +28,7 @@ from harness.subscriber import (
     RefreshToken,
     Skipped,
     State,
+    Stirred,
     Subscriber,
     Told,
     Waiting,
@@ -426,11 +427,21 @@ def test_pm_1_only_a_stable_connection_resets_the_backoff():
 # Heartbeat and timeouts
 
 
+def test_bytes_that_break_a_silence_are_noticed_whatever_they_are():
+    one = opened()
+    assert one.received(1.0, b"\n") == [Stirred()]
+    assert one.received(1.01, b"event: ping\n\n") == []
+    assert one.received(1.06, b"event: ping\n\n") == [Stirred()]
+    assert one.received(2.0, b": hi\n\n") == [Heard("hi")]
+    assert one.received(2.04, b"\n") == []
+    assert one.received(2.3, b"data: a ") == [Stirred()]
+
+
 def test_pm_1_silence_beyond_the_deadline_reconnects():
     """Any byte counts, a comment or half a line."""
     one = opened(heartbeat_deadline=10.0)
     assert one.deadline() == 10.0
-    one.received(8.0, b":")
+    assert one.received(8.0, b":") == [Stirred()]
     assert one.deadline() == 18.0
     assert one.received(9.0, b"") == []
     assert one.tick(17.9) == []

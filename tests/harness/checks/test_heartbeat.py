@@ -49,6 +49,12 @@ def test_silence_is_judged_against_one_and_a_half_times_the_promise():
     assert cadence((0.6, "lag", {"worst": 0.001}), **CLIENT) is Outcome.SKIP
 
 
+def test_whatever_bytes_come_break_a_silence():
+    stirred = [sub(t, "stirred", attempt=0) for t in (1.5, 2.5, 3.5, 4.5)]
+    assert cadence(*sorted([*stirred, *lags(5)], key=lambda one: one[0]), **CLIENT) is Outcome.PASS
+    assert deadline(*sorted([*stirred, *lags(5)], key=lambda one: one[0]), **CLIENT) is Outcome.SKIP
+
+
 def test_a_summary_was_never_silent_and_the_comments_within_show_that_the_server_beats():
     about = {"channel": "all", "epoch": "e", "first": 1, "last": 9, "id": "e-9", "since": 0.5, "slowest": 0.1,
              "types": {"message": 9}}  # fmt: skip

@@ -18,6 +18,7 @@ class Noting:
 NOTICES = [
     (subscriber.Heard("x"), ("comment", "x")),
     (subscriber.Opened(0), ("opened",)),
+    (subscriber.Stirred(), ("stirred",)),
     (subscriber.Told(300), ("retry", 300)),
     (subscriber.IdCommitted("7"), ("id_only", "7")),
     (subscriber.Skipped(Ignored(b"l", "r")), ("ignored", b"l", "r")),
