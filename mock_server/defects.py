@@ -38,6 +38,7 @@ DEFECTS: Final[Mapping[str, str]] = {
     "cacheable": "the stream has no Cache-Control and no X-Accel-Buffering",
     "late-headers": "the head of the response waits for the first event",
     "resets-needlessly": "every resume is answered with a reset, though its id is in the buffer",
+    "resets-in-between": "each heartbeat is followed by a reset, though nothing is missing",
     "silent-loss-when-too-old": "a resume whose id is too old goes on with what there is and says nothing",
     "breaks-schema": "the body of an event has fields of the wrong type",
     "nul-in-id": "ids contain a NUL, so that no client can take them",

@@ -20,7 +20,7 @@ from harness.script import PLAIN, Close, Finish, Redirect, Reset, Respond, Scrip
 from mock_server import frames
 from mock_server.frames import Frame
 from mock_server.head import head_of, redirect_head
-from mock_server.hub import Hub, Resume, Wheel
+from mock_server.hub import Hub, Wheel
 from mock_server.lane import Dropped, Filter, Lane
 from mock_server.respell import cut, respelled
 from mock_server.wire import PACED_BYTES, Wire
@@ -181,6 +181,8 @@ class StreamProtocol(asyncio.Protocol):
         numbered = "heartbeat-with-id" in self._hub.defects
         if self._body(frames.heartbeat(f"hb-{self._hub.number}" if numbered else "")):
             self._sent("heartbeat")
+        if "resets-in-between" in self._hub.defects:
+            self._tell_reset("unknown", "")
 
     # what the control plane calls
 
@@ -325,7 +327,7 @@ class StreamProtocol(asyncio.Protocol):
         told = {"after": start.after, "replayed": len(start.replay), "reset": start.reset}
         self._record("conn.resumed", conn=self.ticket.conn, asked=asked, **told)
         if start.reset is not None:
-            self._tell_reset(start)
+            self._tell_reset(start.reset, start.after)
         if not self.live:
             return
         if start.replay or hub.settings.throttle:
@@ -335,8 +337,8 @@ class StreamProtocol(asyncio.Protocol):
         self._group = self._wheel.add(self)
         self._joined = True
 
-    def _tell_reset(self, start: Resume) -> None:
-        data = {"reason": start.reset, "after": start.after, "epoch": self._hub.epoch}
+    def _tell_reset(self, reason: str, after: str) -> None:
+        data = {"reason": reason, "after": after, "epoch": self._hub.epoch}
         self.wire.body(frames.control("reset", data))
         self._sent("reset", **data)
 

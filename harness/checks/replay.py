@@ -7,14 +7,15 @@ from itertools import zip_longest
 
 from harness import attempts, declared, ledger
 from harness.attempts import Attempt, Life
-from harness.check import Finding, check, failed, passed, skipped, waived
+from harness.check import Finding, check, failed, passed, skipped, waived, weighed
 from harness.history import History, Record
 from harness.ledger import DROPPED
 from harness.published import Publication
 from harness.scenario import MOST_REPLAY
-from harness.timing import disturbed, scripted
+from harness.timing import disturbed, quiet, scripted, too_late
 
 HEARTBEATS = frozenset({"heartbeat", "ping", "keepalive", "keep-alive"})
+BEGINNING = 1.0  # seconds in which a new stream may say that what was before it is incomplete
 TOGETHER = 0.001  # seconds within which records of one block are written
 _SETS_ID = ("sub.event", "sub.id", "sub.run")
 Name = tuple[str, str, int]
@@ -165,6 +166,32 @@ def no_needless_reset(history: History) -> Finding:
     if wrong:
         return failed(expected, f"{len(wrong)} of {judged} resumes were reset", wrong, reconnects=judged)
     return passed(expected, f"{judged} resumes", (), reconnects=judged)
+
+
+@check("replay.no_reset_in_between", "QA-1", "SRV-5", subject="server")
+def no_reset_in_between(history: History) -> Finding:
+    """A stream that nothing disturbs brings no reset once it has begun: to own up to a loss there is to have lost."""
+    name = declared.of(history).promises.reset_event
+    if name is None:
+        return waived("the target promises no reset event")
+    judged, found = 0, []
+    for one in attempts.streams(history):
+        opened = one.t_open or one.t_request
+        begun, end = opened + BEGINNING, min(t for t in (one.t_last, history.end) if t is not None)
+        if end <= begun or not quiet(history, opened, begun):
+            continue
+        judged += 1
+        for record in one.seen:
+            late = record.kind == "sub.event" and record["type"] == name and record.t > begun
+            if late and quiet(history, opened, record.t) and not scripted(history, record.t):
+                text = f"{one.sub} attempt {one.number}: {name} at {record.t:.6f}, open since {opened:.6f}"
+                found.append((too_late(history, record.t - begun, opened, record.t), text))
+    if not judged:
+        return skipped("no stream was undisturbed for long enough")
+    return weighed(
+        found, f"no {name} on a stream that nothing disturbs", fails="{n} resets in between",
+        passes=f"none on {judged} streams", streams=judged,
+    )  # fmt: skip
 
 
 def _restarted(history: History, t0: float, t1: float) -> bool:

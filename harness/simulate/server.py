@@ -161,6 +161,8 @@ class Server:
             if "no-heartbeat" not in self.world.defects:
                 self.world.note("conn.sent", "server", conn=stream.conn, what="heartbeat")
                 self.world.arrive(stream, lambda: self.clients.comment(stream))
+            if "resets-in-between" in self.world.defects:
+                self._control(stream, "reset", "")
             self.world.at(HEARTBEAT, lambda: self._beat(stream))
 
     def cut(self, stream: Stream, *, how: str = "fin", by: str = "server") -> None:

@@ -142,6 +142,7 @@ PLANTS: dict[str, Plant] = {
     "reconnection.survives": Plant("steady", ("crashes",)),
     "replay.ids_unique": Plant("restart_crash", ("reuses-ids-after-restart",)),
     "replay.no_id_on_control": Plant("drop_idle", ("heartbeat-with-id",)),
+    "replay.no_reset_in_between": Plant("steady", ("resets-in-between",)),
     "replay.no_needless_reset": Plant("drop_fin", ("resets-needlessly",)),
     "replay.reset_when_too_old": Plant("resume_beyond_buffer", ("silent-loss-when-too-old",)),
     "replay.strictly_after": Plant("drop_fin", ("replays-one-too-many",)),

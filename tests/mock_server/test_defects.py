@@ -47,6 +47,10 @@ def heartbeat_without_id(mock):
     return b"id:" not in mock.stream().until(b": heartbeat").body
 
 
+def sends_no_reset(mock):
+    return b"event: reset" not in mock.stream().until(lambda seen: seen.count(b": heartbeat") >= 2).body
+
+
 def frees_slot(mock):
     for _ in range(3):
         mock.stream(user="slots").close()
@@ -238,6 +242,7 @@ BEHAVES = {
     "loses-handover": handover,
     "leaks-to-other-user": isolates,
     "no-heartbeat": no_heartbeat,
+    "resets-in-between": sends_no_reset,
     "heartbeat-with-id": heartbeat_without_id,
     "limit-one-too-many": limit_of(3),
     "limit-one-too-few": limit_of(3),

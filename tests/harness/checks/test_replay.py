@@ -178,3 +178,28 @@ def test_without_ids_there_is_a_gap_only_where_a_replay_is_promised():
 
     assert told(None) == (Outcome.SKIP, True)
     assert told(9) == (Outcome.SKIP, False)
+
+
+def test_a_reset_belongs_to_the_beginning_of_a_stream():
+    promise = {"promises": {"reset_event": "reset"}}
+    opened = [sub(1, "attempt", attempt=0, last_event_id=None), sub(1.1, "open", attempt=0)]
+    last = sub(6, "comment", attempt=0)
+
+    def outcome(*more, **header):
+        records = sorted([*opened, *more, last], key=lambda one: one[0])
+        return verdict("replay.no_reset_in_between", *records, **header)
+
+    def reset(t):
+        return sub(t, "event", attempt=0, id="", type="reset", data="{}")
+
+    def lags(worst):
+        return [(float(t), "lag", {"worst": worst}) for t in range(1, 6)]
+
+    calm = lags(0.001)
+    broken = [(2.8, "net.fault", {"proxy": "stream", "fault": "latency", "state": state}) for state in ("on", "off")]
+    assert outcome(reset(1.5), *calm, **promise) is Outcome.PASS
+    assert outcome(reset(3), *calm, **promise) is Outcome.FAIL
+    assert outcome(reset(3), *lags(2.0), **promise) is Outcome.UNKNOWN
+    assert outcome(reset(3), *calm, *broken, **promise) is Outcome.PASS
+    assert verdict("replay.no_reset_in_between", *opened, **promise) is Outcome.SKIP
+    assert outcome(reset(3), *calm, promises={"reset_event": None}) is Outcome.SKIP
