@@ -276,6 +276,26 @@ class _SendsEmptyId(Subscriber):
         return [*before, replace(connect, headers={"Last-Event-ID": b"", **connect.headers})]
 
 
+class _ConnectsTwice(Driver):
+    """Opens a second stream, which nobody listens to, each time that it comes back."""
+
+    def _connect(self, output: Connect, http: httpx.AsyncClient) -> None:
+        super()._connect(output, http)
+        if self.machine.attempts > 1:
+            sent = {**{name: value.encode() for name, value in self.headers.items()}, **output.headers}
+            _LEAKED.append(asyncio.create_task(self._second(sent), name="second stream"))
+
+    async def _second(self, headers: Mapping[str, bytes]) -> None:
+        async with (
+            new_client(self.session.ca_file) as http,
+            http.stream(
+                "GET", self.session.url, headers=[(name.encode(), headers[name]) for name in headers]
+            ) as response,
+        ):
+            async for _ in response.aiter_raw():
+                pass
+
+
 class _LeaksOnReconnect(Driver):
     """Keeps what belonged to each connection that ended."""
 
@@ -387,6 +407,7 @@ gives_up = _machine(_GivesUp)
 forgets_token = _driven(_ForgetsToken)
 keeps_expired_token = _driven(_KeepsExpiredToken)
 asks_for_json = _driven(_AsksForJson)
+connects_twice = _driven(_ConnectsTwice)
 borrows_token = _driven(_BorrowsToken)
 sends_empty_id = _machine(_SendsEmptyId)
 leaks_on_reconnect = _driven(_LeaksOnReconnect)

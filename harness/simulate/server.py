@@ -95,6 +95,9 @@ class Server:
         if status != 200:
             self.world.at(self.world.latency(), lambda: self.clients.refused(sub, number, status, headers))
             return
+        if number and "connects-twice" in self.world.defects:
+            self.world.note("conn.request", "server", conn=f"{conn}b", user=sub.user, **told)
+            self.world.note("conn.response", "server", conn=f"{conn}b", status=status, headers=headers)
         self.slots[sub.user] = self.slots.get(sub.user, 0) + 1
         stream = Stream(conn, sub, number, last_arrival=self.world.now)
         stream.held = [] if "late-headers" in self.world.defects else None

@@ -79,6 +79,19 @@ def _asks_for_json(records: list[Record]) -> list[Record]:
     ]
 
 
+def _second_streams(records: list[Record]) -> list[Record]:
+    """Each request of a client comes twice, and both are given a stream that lasts to the end."""
+    kinds, end = ("conn.request", "conn.response"), records[-1].t
+    twins = [replace(one, data={**one.data, "conn": f"{one['conn']}b"}) for one in records if one.kind in kinds]
+    ends = {"by": "client", "how": "fin", "bytes": 0}
+    over = [
+        replace(one, t=end, kind="conn.end", data={"conn": one["conn"], **ends})
+        for one in twins
+        if one.kind == "conn.request"
+    ]
+    return [*records, *twins, *over]
+
+
 def _without_pause(records: list[Record]) -> list[Record]:
     """A client asks twenty times within a tenth of a second."""
     last = records[-1].t
@@ -162,6 +175,7 @@ PLANTS: dict[str, Plant] = {
     "security.token_required": Plant("token_required", ("accepts-no-token",)),
     "signals.error": Plant("drop_fin", ("hides-errors",)),
     "signals.nothing_invented": Plant("steady", ("dispatches-comments",)),
+    "sharing.one_at_a_time": Plant("steady", change=_second_streams),
     "sharing.one_connection": Plant("shared_connection", ("opens-one-each",)),
 }
 
