@@ -41,7 +41,7 @@ def test_text_that_was_cut_for_the_record_is_not_judged():
 
 def test_a_test_event_that_says_more_is_judged_by_its_text():
     schema = {"type": "object", "properties": {"seq": {"type": "integer"}}, "additionalProperties": False}
-    own = {"id": "e-1", "type": "message", "channel": "all", "seq": 1}
+    own = {"id": "e-1", "type": "message", "channel": "all", "epoch": "e", "seq": 1}
 
     def judged(text):
         told = sub(1, "event", attempt=0, **own, data=text, size=len(text))
@@ -49,3 +49,19 @@ def test_a_test_event_that_says_more_is_judged_by_its_text():
 
     assert judged('{"seq": 1}') is Outcome.PASS
     assert judged('{"seq": "1"}') is judged('{"seq": 1, "password": "x"}') is Outcome.FAIL
+
+
+def test_what_is_torn_was_not_sent_like_that_and_is_told_elsewhere():
+    about = {"channel": "all", "epoch": "e", "seq": 1, "id": "e-1"}
+    published = (0.5, "published", {**about, "owner": None, "type": "job", "digest": "d"})
+
+    def judged(**event):
+        told = sub(1, "event", attempt=0, **{**about, **event}, data='{"seq": 1}', size=10)
+        promised = {"schemas": {name: {"required": ["x"]} for name in ("job", "message")}}
+        return verdict("schema.valid", published, told, promises=promised)
+
+    assert judged(type="job") is Outcome.FAIL
+    assert judged(type="message") is Outcome.SKIP
+    piece = sub(1, "event", attempt=0, id="", type="job", data='{"channel": "a')
+    promised = {"schemas": {"job": {"required": ["x"]}}}
+    assert verdict("schema.valid", published, piece, promises=promised) is Outcome.SKIP
