@@ -77,6 +77,8 @@ class Mock:
 
     def publish(self, user: str | None, type: str | None = None, body: Mapping[str, Any] | None = None) -> Frame:
         """Commit and deliver one event. Raises HarnessError."""
+        if "kill-switch-only-on-event" in self.defects:
+            self._kill()
         at = time.time()
         before = time.monotonic()
         frame = self.hub.publish(user, type, body, at)
@@ -161,8 +163,12 @@ class Mock:
         """Change the flag and end the streams of every user who is off now; how many ended."""
         self.flag.set(**change)
         self.record("flag.set", **{**self.flag.as_dict(), "user": change.get("user")})
-        if "ignores-kill-switch" in self.defects:
+        if "ignores-kill-switch" in self.defects or "kill-switch-only-on-event" in self.defects:
             return 0
+        return self._kill()
+
+    def _kill(self) -> int:
+        """End the streams of every user for whom the flag is off; how many ended."""
         off = [one for one in self.streams if one.ticket.user is not None and not self.flag.is_on(one.ticket.user)]
         for stream in off:
             if "kill-switch-mutes" in self.defects:

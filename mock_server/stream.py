@@ -68,6 +68,7 @@ class StreamProtocol(asyncio.Protocol):
         "_lane",
         "_left",
         "_on_gone",
+        "_overdue",
         "_paused",
         "_record",
         "_script",
@@ -101,7 +102,7 @@ class StreamProtocol(asyncio.Protocol):
         self._on_gone = gone
         self._step: Stream | None = None
         self._left = self._bytes_sent = self._skip = self._count = 0
-        self._advancing = self._silent = self._joined = self._paused = False
+        self._advancing = self._silent = self._joined = self._paused = self._overdue = False
         self._ended: tuple[str, str, str] | None = None
         self._group: dict[Any, None] | None = None
         self._lane: Lane | None = None
@@ -160,6 +161,9 @@ class StreamProtocol(asyncio.Protocol):
 
     def deliver(self, frame: Frame) -> None:
         """One live event."""
+        if self._overdue:
+            self._end_expired()
+            return
         if self._silent:
             return
         if self._skip:
@@ -471,11 +475,19 @@ class StreamProtocol(asyncio.Protocol):
 
     def _expire(self) -> None:
         self._deadline = None
-        expired = self.ticket.deadline_reason == "token-expired"
-        if not (expired and "accepts-expired-token" in self._hub.defects):
-            # Reestablishing finds 401 or a fresh token; the retry field keeps that from being a storm.
-            last = frames.retry(self._hub.settings.retry_ms) if self.live and not self._silent else b""
-            self.end("fin" if expired else "limit", self.ticket.deadline_reason, last=last)
+        if self.ticket.deadline_reason == "token-expired":
+            if "accepts-expired-token" in self._hub.defects:
+                return
+            if "expires-only-on-event" in self._hub.defects:
+                self._overdue = True
+                return
+        self._end_expired()
+
+    def _end_expired(self) -> None:
+        # Reestablishing finds 401 or a fresh token; the retry field keeps that from being a storm.
+        last = frames.retry(self._hub.settings.retry_ms) if self.live and not self._silent else b""
+        reason = self.ticket.deadline_reason
+        self.end("fin" if reason == "token-expired" else "limit", reason, last=last)
 
     def _leave_hub(self) -> None:
         if self._group is not None:

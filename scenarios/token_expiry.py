@@ -1,24 +1,28 @@
-"""A token expires in the middle of a stream: does the stream end, and does the client come back with a fresh one?
+"""A token expires in the middle of a stream, busy or idle: does the stream end, and does its client resume it?
 
-Expected: the stream ends at the expiry, the old token is refused afterwards, a client that can refresh its token
-resumes and loses nothing.
+Expected: the stream ends at the expiry whether or not anything is sent on it, the old token is refused afterwards, a
+client that can refresh its token resumes and loses nothing.
 """
 
 from harness.scenario import FAST_CLIENT, AwaitOpen, Burst, Open, Probe, Scenario, Wait
 
 scenario = Scenario(
     users=2,
-    rate=10,
     checks=("security.token_expiry",),
     # A client that hangs up in a silence would hide that its server did not.
     client={**FAST_CLIENT, "heartbeat_deadline": None},
     steps=(
         AwaitOpen(),
-        Open("short", user=1, count=2, ttl=2.0),
+        Open("busy", user=1, count=2, ttl=2.0),
+        AwaitOpen(),
+        *((Burst(1, "both"), Wait(0.1)) * 50),
+        AwaitOpen(),
+        Probe("an expired token", token="expired"),
+        Open("idle", user=1, count=2, ttl=2.0),
         AwaitOpen(),
         Burst(2, "both"),
-        Probe("an expired token", token="expired"),
-        Wait(3.5),
+        # Whoever looks at the token only when there is an event to send does not see it expire.
+        Wait(5),
         AwaitOpen(),
         Burst(2, "both"),
         Wait(0.5),

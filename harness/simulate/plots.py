@@ -216,6 +216,13 @@ def _kill_switch(world: World) -> None:
     world.run(0.5)
     _burst(world, names, 2)
     world.run(0.5)
+    _step(world, "flag", lambda: world.server.flag(False))
+    world.run(6.0)
+    _step(world, "flag", lambda: world.server.flag(True))
+    world.clients.open("last-0", names[1])
+    world.run(0.5)
+    _burst(world, names, 2)
+    world.run(0.5)
 
 
 def _rollout(world: World) -> None:
@@ -272,10 +279,11 @@ def _polling_crowd(world: World, percent: float) -> list[str]:
 
 def _token_expiry(world: World) -> None:
     names = _begin(world, users=2)
-    world.clients.open("short-0", names[1], ttl=2.0)
-    world.run(5.0)
-    _burst(world, names, 2)
-    world.run(0.5)
+    for name in ("busy-0", "idle-0"):
+        world.clients.open(name, names[1], ttl=2.0)
+        world.run(5.0)
+        _burst(world, names, 2)
+        world.run(0.5)
 
 
 def _token_required(world: World) -> None:

@@ -32,6 +32,8 @@ class Server:
     def publish(self, user: str | None, type: str | None = None) -> None:
         if not self.up:
             return
+        if not self.enabled and "kill-switch-only-on-event" in self.world.defects:
+            self.drop("fin")
         channel = testevent.channel_of(user)
         seq = self.seqs[channel] = self.seqs.get(channel, 0) + 1
         self.number += 1
@@ -58,6 +60,9 @@ class Server:
             self._live(stream, one)
 
     def _live(self, stream: Stream, one: Event) -> None:
+        if self.world.now >= stream.sub.token_until and "expires-only-on-event" in self.world.defects:
+            self.cut(stream)
+            return
         leaks = "leaks-to-other-user" in self.world.defects
         latest = [other for other in self.streams.values() if other.sub.user == stream.sub.user][-1]
         if stream is not latest and "serves-one-stream" in self.world.defects:
@@ -106,7 +111,8 @@ class Server:
         self.world.arrive(stream, lambda: self.clients.told_retry(stream))
         self._resume(stream, header)
         self.world.at(HEARTBEAT, lambda: self._beat(stream))
-        if sub.token_until < inf and "accepts-expired-token" not in self.world.defects:
+        outlives = {"accepts-expired-token", "expires-only-on-event"} & self.world.defects
+        if sub.token_until < inf and not outlives:
             self.world.at(max(0.02, sub.token_until - self.world.now), lambda: self.cut(stream))
 
     def _admit(self, sub: Sub, header: str) -> tuple[int, dict[str, str]]:
@@ -225,7 +231,7 @@ class Server:
     def flag(self, enabled: bool) -> None:
         self.world.note("flag.set", enabled=enabled)
         self.enabled = enabled
-        if enabled or "ignores-kill-switch" in self.world.defects:
+        if enabled or {"ignores-kill-switch", "kill-switch-only-on-event"} & self.world.defects:
             return
         if "kill-switch-mutes" in self.world.defects:
             for stream in self.streams.values():

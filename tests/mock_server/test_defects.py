@@ -66,6 +66,14 @@ def needs_a_fresh_token(mock):
     return mock.request(token=mock.token(ttl=-1)).status == 401
 
 
+def ends_an_idle_stream_with_its_token(mock):
+    raw = mock.request(token=mock.token(ttl=0.3))
+    while raw.body.count(b": heartbeat") < 4:
+        if not raw.more():
+            return raw.how == "fin"
+    return False
+
+
 def needs_a_token_on_resume(mock):
     return mock.request(token="forged", headers={"Last-Event-ID": "x"}).status == 401
 
@@ -249,10 +257,12 @@ BEHAVES = {
     "never-frees-slot": frees_slot,
     "accepts-no-token": needs_a_token,
     "accepts-expired-token": needs_a_fresh_token,
+    "expires-only-on-event": ends_an_idle_stream_with_its_token,
     "accepts-no-token-on-resume": needs_a_token_on_resume,
     "accepts-expired-token-on-resume": needs_a_fresh_token_on_resume,
     "ignores-flag": lets_in_nobody_while_off,
     "ignores-kill-switch": obeys_the_kill_switch,
+    "kill-switch-only-on-event": ends_what_is_live,
     "kill-switch-mutes": ends_what_is_live,
     "buffers-2s": comes_at_once,
     "bare-lf": splits_lines,
