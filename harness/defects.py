@@ -56,6 +56,7 @@ DEFECTS: Final[tuple[Defect, ...]] = (
     ),
     Defect("never-frees-slot", "unmount", ("cleanup.server_slots",), ("limits.exact", "limits.slot_freed")),
     Defect("accepts-no-token", "token_required", ("security.token_required",)),
+    Defect("checks-no-signature", "token_required", ("security.token_required",)),
     Defect("accepts-expired-token", "token_expiry", ("security.token_expiry",)),
     Defect("expires-only-on-event", "token_expiry", ("security.token_expiry",)),
     Defect("accepts-no-token-on-resume", "token_required", ("security.token_required",)),

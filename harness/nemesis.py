@@ -288,13 +288,25 @@ class Nemesis:
         self.writer.write("meter", label=label, role="run", **held)
 
 
+def tampered(token: str) -> str:
+    """The token with one character changed to another of its kind: the first of its last part, or its middle one."""
+    # Never the last one: of its bits base64 may ignore some.
+    last = token.rfind(".") + 1
+    at = last if 0 < last < len(token) else len(token) // 2
+    old = token[at : at + 1]
+    new = ("1" if old == "0" else "0") if old.isdigit() else ("b" if old in "aA" else "a")
+    return token[:at] + (new.upper() if old.isupper() else new) + token[at + 1 :]
+
+
 def _spoiled(credential: str, how: str) -> str:
-    """A header's or query's token made invalid: another signature, or its last characters missing."""
+    """A header's or query's token made invalid: another one, one character another, or its last ones missing."""
     scheme, blank, token = credential.rpartition(" ")
     match how:
         case "forged":
             return scheme + blank + FORGED
         case "truncated":
             return scheme + blank + token[:-4]
+        case "tampered":
+            return scheme + blank + tampered(token)
         case _:
             return credential

@@ -162,11 +162,12 @@ class Churn:
 class Probe:
     """One request of the harness's own to the stream's URL, read for at most a second.
 
-    `token` says what it carries: a good one, none, an expired one, a forged one, a truncated one.
+    `token` says what it carries: a good one, none, an expired one, a forged one, a truncated one, or a good one with
+    one character changed.
     """
 
     name: str
-    token: Literal["good", "none", "expired", "forged", "truncated"] = "good"
+    token: Literal["good", "none", "expired", "forged", "truncated", "tampered"] = "good"
     method: str = "GET"
     headers: Mapping[str, str] = field(default_factory=dict)
 

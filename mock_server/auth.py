@@ -40,14 +40,15 @@ def mint(secret: str, user: str, expires: float) -> str:
     return f"{body}.{_sign(secret, body)}"
 
 
-def verify(secret: str, token: str | None, now: float) -> Identity | Refusal:
-    """Who the token speaks for, or why nobody."""
+def verify(secret: str, token: str | None, now: float, *, any_signature: bool = False) -> Identity | Refusal:
+    """Who the token speaks for, or why nobody; with `any_signature` (a defect) only its signature's length counts."""
     if not token:
         return Refusal("missing")
     body, _, signature = token.partition(".")
     if len(token) > LONGEST or not token.isascii() or not signature:
         return Refusal("malformed")
-    if not hmac.compare_digest(_sign(secret, body), signature):
+    good = _sign(secret, body)
+    if not hmac.compare_digest(good, signature) and not (any_signature and len(good) == len(signature)):
         return Refusal("forged")
     try:
         plain = json.loads(_decode(body))

@@ -23,6 +23,7 @@ DEFECTS: Final[Mapping[str, str]] = {
     "limit-one-too-few": "a user may have one stream less than the limit",
     "never-frees-slot": "the slot of a stream that ended is never given back",
     "accepts-no-token": "a request without a token is let in (as the user `anonymous`)",
+    "checks-no-signature": "any signature of the right length will do",
     "accepts-expired-token": "an expired token is let in, and a stream outlives its token",
     "expires-only-on-event": "a stream outlives its token until the next event is due",
     "accepts-no-token-on-resume": "a request with a last event ID is let in without a valid token",

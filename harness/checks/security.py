@@ -12,7 +12,7 @@ from harness.ledger import Anomaly
 from harness.testevent import ALL
 from harness.timing import scripted, too_late
 
-BAD_TOKENS = ("none", "forged", "truncated")
+BAD_TOKENS = ("none", "forged", "truncated", "tampered")
 ROUNDED = 1.0  # seconds by which a token may expire earlier or later that counts in whole seconds
 _PIECES = ('"digest"', '"owner"', '"epoch"', '"channel"')
 

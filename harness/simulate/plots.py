@@ -291,8 +291,9 @@ def _token_required(world: World) -> None:
     world.note("step", step="streamfault", state="begin")
     world.clients.open("banned-0", BANNED)
     for resumes in (False, True):
-        for token in ("good", "none", "forged", "truncated"):
+        for token in ("good", "none", "forged", "truncated", "tampered"):
             good = token == "good" or (token == "none" and "accepts-no-token" in world.defects)
+            good = good or (token == "tampered" and "checks-no-signature" in world.defects)
             good = good or (resumes and "accepts-no-token-on-resume" in world.defects)
             world.note("probe", name=token, token=token, status=200 if good else 401, headers={}, bytes=0)
             world.run(0.1)

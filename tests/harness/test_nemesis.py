@@ -324,7 +324,12 @@ def test_a_probe_tells_of_the_answers_head_and_of_its_size():
 
 @pytest.mark.parametrize(
     ("kind", "carried"),
-    [("none", None), ("truncated", "Bearer u0.long.signa"), ("forged", f"Bearer {nemeses.FORGED}")],
+    [
+        ("none", None),
+        ("truncated", "Bearer u0.long.signa"),
+        ("tampered", "Bearer u0.long.aignature"),
+        ("forged", f"Bearer {nemeses.FORGED}"),
+    ],
 )
 @pytest.mark.parametrize("query", ["", "access_token"])
 def test_bad_tokens_are_carried_as_good_ones_are(kind, carried, query):
@@ -334,6 +339,14 @@ def test_bad_tokens_are_carried_as_good_ones_are(kind, carried, query):
         assert request.path == ("/stream" if bare is None else f"/stream?access_token={bare}")
     else:
         assert request.headers.get("authorization") == carried
+
+
+@pytest.mark.parametrize(
+    ("good", "bad"),
+    [("h.p.Sig", "h.p.Aig"), ("h.p.aig", "h.p.big"), ("u.1.0f", "u.1.1f"), ("abcde", "abade"), ("h.p.", "h.a.")],
+)
+def test_a_tampered_token_has_one_other_character_where_every_bit_of_it_counts(good, bad):
+    assert nemeses.tampered(good) == bad
 
 
 @pytest.mark.slow

@@ -74,6 +74,11 @@ def ends_an_idle_stream_with_its_token(mock):
     return False
 
 
+def needs_its_signature(mock):
+    body, _, signature = mock.token().partition(".")
+    return mock.request(token=f"{body}.{signature.swapcase()}").status == 401
+
+
 def needs_a_token_on_resume(mock):
     return mock.request(token="forged", headers={"Last-Event-ID": "x"}).status == 401
 
@@ -256,6 +261,7 @@ BEHAVES = {
     "limit-one-too-few": limit_of(3),
     "never-frees-slot": frees_slot,
     "accepts-no-token": needs_a_token,
+    "checks-no-signature": needs_its_signature,
     "accepts-expired-token": needs_a_fresh_token,
     "expires-only-on-event": ends_an_idle_stream_with_its_token,
     "accepts-no-token-on-resume": needs_a_token_on_resume,

@@ -38,6 +38,11 @@ def test_refusals_prove_nothing_where_nobody_is_let_in():
     assert verdict("security.token_required", probe("none", None)) is Outcome.SKIP
 
 
+def test_a_token_with_one_character_changed_is_no_token():
+    assert verdict("security.token_required", probe("tampered", 401), probe("good", 200)) is Outcome.PASS
+    assert verdict("security.token_required", probe("tampered", 200), probe("good", 200)) is Outcome.FAIL
+
+
 PROMISE = {"promises": {"token_expiry_within": 1.0}}
 SHORT = sub(0, "start", user="u", options={}, ttl=2.0)
 
