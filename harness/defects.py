@@ -69,6 +69,7 @@ DEFECTS: Final[tuple[Defect, ...]] = (
     Defect("buffers-2s", "steady", ("lag.live",), ("heartbeat.cadence", "heartbeat.deadline", LOST)),
     Defect("bare-lf", "steady", ("security.framing",), (TORN, LOST, "schema.valid", "lag.live")),
     Defect("no-retry-after", "per_user_limit", ("limits.exact",)),
+    Defect("retry-after-soon", "per_user_limit", ("limits.exact",)),
     Defect("resets-needlessly", "drop_fin", ("replay.no_needless_reset",)),
     Defect("resets-in-between", "steady", ("replay.no_reset_in_between",)),
     Defect("silent-loss-when-too-old", "resume_beyond_buffer", ("replay.reset_when_too_old",), (LOST,)),

@@ -298,7 +298,8 @@ def _unauthorized(mock: Mock, request: Request) -> Response | None:
 
 
 def _too_many(mock: Mock) -> Response:
-    after = {} if "no-retry-after" in mock.defects else {"retry-after": str(mock.settings.retry_after)}
+    said = "soon" if "retry-after-soon" in mock.defects else str(mock.settings.retry_after)
+    after = {} if "no-retry-after" in mock.defects else {"retry-after": said}
     return _error(429, f"a user may have {mock.settings.limit_per_user} streams at once; close one", after)
 
 

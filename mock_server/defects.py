@@ -37,6 +37,7 @@ DEFECTS: Final[Mapping[str, str]] = {
     "buffers-2s": "the stream is delivered in batches, one every 2 s",
     "bare-lf": "data with line feeds is not split into data lines",
     "no-retry-after": "the 429 has no Retry-After",
+    "retry-after-soon": "the Retry-After of the 429 is neither a number nor a date",
     "wrong-content-type": "the stream is sent as text/plain",
     "cacheable": "the stream has no Cache-Control and no X-Accel-Buffering",
     "late-headers": "the head of the response waits for the first event",

@@ -11,7 +11,7 @@ from collections import defaultdict
 from dataclasses import dataclass
 from math import inf
 
-from harness import attempts, declared
+from harness import attempts, declared, retryafter
 from harness.attempts import Attempt
 from harness.check import Finding, Outcome, check, failed, passed, skipped, unknown, waived
 from harness.history import History
@@ -163,7 +163,7 @@ def exact(history: History) -> Finding:
         return waived("the target promises no limit per user")
     refusals = [one for one in attempts.attempts(history) if _refused(one)]
     early = [str(one) for one in wrong_refusals(history, limit) if one.ever < limit]
-    silent = [f"{one.sub}: 429 without Retry-After" for one in refusals if one.headers and _silent(one)]
+    silent = [text for one in refusals if one.headers and (text := _silent(one))]
     wrong = [*_exceeded(history, limit), *early, *silent, *_refused_otherwise(history, limit)]
     most = max((len(tried) for tried in _by_user(history).values()), default=0)
     expected = f"{limit} streams of a user, then 429 with Retry-After"
@@ -176,8 +176,12 @@ def exact(history: History) -> Finding:
     return passed(expected, f"{len(refusals)} refusals, none wrong", (), refusals=len(refusals))
 
 
-def _silent(one: Attempt) -> bool:
-    return not one.headers.get("retry-after", "").strip()
+def _silent(one: Attempt) -> str:
+    """What is wrong with a refusal that does not say when to come back."""
+    said = one.headers.get("retry-after", "").strip()
+    if not said:
+        return f"{one.sub}: 429 without Retry-After"
+    return f"{one.sub}: 429 with Retry-After: {said[:80]}" if not retryafter.valid(said) else ""
 
 
 def _asked_beyond(history: History, limit: int) -> list[Attempt]:

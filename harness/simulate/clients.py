@@ -166,7 +166,8 @@ class Clients:
             sub.token_until = inf
             self.world.note("sub.token", sub=sub.name)
         obeys = status == 429 and "ignores-retry-after" not in self.world.defects
-        floor = float(headers.get("retry-after", 0)) if obeys else 0.0
+        said = headers.get("retry-after", "")
+        floor = float(said) if obeys and said.isdecimal() else 0.0
         self._lost(sub, number, f"status {status}", floor=floor)
 
     def _poll(self, sub: Sub, until: float) -> None:

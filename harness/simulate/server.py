@@ -129,7 +129,8 @@ class Server:
             return 404, {}
         limit = LIMIT + ("limit-one-too-many" in self.world.defects) - ("limit-one-too-few" in self.world.defects)
         if self.slots.get(sub.user, 0) >= limit:
-            after = {} if "no-retry-after" in self.world.defects else {"retry-after": "1"}
+            said = "soon" if "retry-after-soon" in self.world.defects else "1"
+            after = {} if "no-retry-after" in self.world.defects else {"retry-after": said}
             return 429, {"content-type": "application/json", **after}
         if sub.user == BANNED:
             return 403, {}

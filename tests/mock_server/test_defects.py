@@ -142,6 +142,10 @@ def says_when_to_retry(mock):
     return "retry-after" in [mock.request() for _ in range(4)][3].until(b"\r\n\r\n").head
 
 
+def says_in_seconds_when_to_retry(mock):
+    return [mock.request() for _ in range(4)][3].head["retry-after"].isdecimal()
+
+
 def has_type(mock):
     return mock.stream().head["content-type"] == "text/event-stream"
 
@@ -273,6 +277,7 @@ BEHAVES = {
     "buffers-2s": comes_at_once,
     "bare-lf": splits_lines,
     "no-retry-after": says_when_to_retry,
+    "retry-after-soon": says_in_seconds_when_to_retry,
     "wrong-content-type": has_type,
     "cacheable": is_not_cached,
     "late-headers": has_early_head,

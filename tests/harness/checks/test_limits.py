@@ -50,6 +50,15 @@ def test_a_second_stream_has_to_be_refused():
     assert exact(*TWO, sub(2.1, "response", "b", attempt=0, status=429, headers={"x": "y"}), *lags(9)) is Outcome.FAIL
 
 
+def test_a_refusal_says_in_seconds_or_by_a_date_when_to_come_back():
+    def told(value):
+        headers = {"retry-after": value}
+        return exact(*TWO, sub(2.1, "response", "b", attempt=0, status=429, headers=headers), *lags(9))
+
+    assert told("120") is told("Sun, 22 Nov 2026 20:01:00 GMT") is Outcome.PASS
+    assert told("soon") is told("") is told("-1") is told("1.5") is Outcome.FAIL
+
+
 def test_a_refusal_beyond_the_limit_says_429_unless_something_else_was_wrong():
     def answered(status, *more, **promises):
         answer = sub(2.1, "response", "b", attempt=0, status=status, headers={"x": "y"})
