@@ -46,6 +46,7 @@ DEFECTS: Final[tuple[Defect, ...]] = (
     Defect("serves-one-stream", "two_streams", ("delivery.every_stream",), (LOST, "lag.live")),
     Defect("leaks-to-other-user", "two_streams", ("security.own_events",)),
     Defect("no-heartbeat", "steady", ("heartbeat.cadence",), ("heartbeat.deadline", "reconnection.no_hammering")),
+    Defect("no-heartbeat-on-resume", "drop_idle", ("heartbeat.cadence",), ("reconnection.no_hammering",)),
     Defect("heartbeat-with-id", "drop_idle", ("replay.no_id_on_control", "heartbeat.no_id")),
     Defect("repeats-the-last-event", "drop_idle", (TWICE, "replay.strictly_after"), (ORDER,)),
     Defect("forgets-on-graceful-restart", "restart_graceful", ("replay.survives_restart",), (LOST,)),
@@ -77,6 +78,7 @@ DEFECTS: Final[tuple[Defect, ...]] = (
     Defect("cacheable", "steady", ("response.not_cached",)),
     # A heartbeat brings the head as well: it has to be rarer than the head may be late.
     Defect("late-headers", "two_streams", ("response.prompt",), ("lag.live",), settings={"heartbeat": 5.0}),
+    Defect("late-headers-on-resume", "drop_idle", ("response.prompt",), ("lag.live",), settings={"heartbeat": 5.0}),
     Defect("breaks-schema", "steady", ("schema.valid",)),
     Defect("nul-in-id", "steady", ("security.framing",)),
     # The answers of a flag that is drawn anew lie outside the band once in five hundred runs.

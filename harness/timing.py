@@ -149,6 +149,19 @@ def quiet(history: History, t0: float, t1: float) -> bool:
     return not any(one.start <= t1 and one.end + SETTLE >= t0 for one in fault_windows(history))
 
 
+def settled(history: History, t0: float, t1: float) -> float | None:
+    """From when on the window counts: from its begin, or when no effect of a fault before it can last any more; None if
+    something was broken on purpose in it."""
+    near = [one for one in fault_windows(history) if one.start <= t1 and one.end + SETTLE >= t0]
+    return None if any(one.end > t0 for one in near) else max([t0, *(one.end + _lasting(one) for one in near)])
+
+
+def _lasting(fault: Window) -> float:
+    """How long the effect of a fault may last: a server that was away or misbehaved may be slow for longer."""
+    by_server = fault.what.startswith((*_BY_SERVER, *_BY_FLAG)) and not fault.what.startswith(_NO_ANSWER)
+    return RECOVERY if by_server else SETTLE
+
+
 def heard(history: History, t0: float, t1: float, *, asks: bool) -> bool:
     """Whether nothing kept the end of a stream by its server from its client, nor (`asks`) the client from its server.
 

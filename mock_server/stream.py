@@ -178,9 +178,13 @@ class StreamProtocol(asyncio.Protocol):
 
     def beat(self) -> None:
         """Send a heartbeat, unless there is no room for one."""
-        if self._paused or self._silent or self._step is None or self.wire.held or self.wire.full:
+        if self._paused or self._silent or self._step is None or self.wire.full:
+            return
+        if self.wire.held and "late-headers-on-resume" not in self._hub.defects:
             return
         if "no-heartbeat" in self._hub.defects:
+            return
+        if "no-heartbeat-on-resume" in self._hub.defects and self.ticket.last_event_id:
             return
         numbered = "heartbeat-with-id" in self._hub.defects
         if self._body(frames.heartbeat(f"hb-{self._hub.number}" if numbered else "")):
@@ -244,8 +248,12 @@ class StreamProtocol(asyncio.Protocol):
         else:
             self.end("fin", "script")
         self._advancing = False
-        if self.wire.held and not (self.live and "late-headers" in self._hub.defects):
+        if self.wire.held and not (self.live and self._late_head()):
             self.wire.write(b"")
+
+    def _late_head(self) -> bool:
+        resumed = bool(self.ticket.last_event_id)
+        return "late-headers" in self._hub.defects or (resumed and "late-headers-on-resume" in self._hub.defects)
 
     def _play(self, step: Step, *, begun: bool) -> bool:
         """Play one step; whether the next may follow at once."""

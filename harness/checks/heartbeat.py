@@ -1,14 +1,14 @@
 """Heartbeats: the server breaks its silence, and a client that promises to notice silence does."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import inf
 
 from harness import attempts, declared
 from harness.attempts import Attempt
 from harness.check import OUR_LAG, Finding, check, failed, passed, skipped, waived, weighed
 from harness.history import History, Record
-from harness.timing import RESOLUTION, allowance, disturbed, quiet, scripted, too_late
+from harness.timing import RESOLUTION, allowance, disturbed, quiet, scripted, settled, too_late
 
 PATIENCE = 1.5  # the path may add its own delay to a heartbeat; idle timeouts have to exceed twice the promise
 BEATS = 3  # so many comments on a stream that is never silent for long show that it beats more often than promised
@@ -122,11 +122,11 @@ def cadence(history: History) -> Finding:
         return skipped("the client does not tell of comments")
     bound = PATIENCE * promise
     silences = [
-        silence
+        rest
         for one in attempts.streams(history)
         for silence in _silences(history, one)
-        if quiet(history, silence.start, silence.end)
-        and disturbed(history, one.t_open or 0.0, silence.end) >= silence.end
+        if disturbed(history, one.t_open or 0.0, silence.end) >= silence.end
+        and (rest := _settled(history, silence)) is not None
     ]
     long = [one for one in silences if one.length >= promise * 0.75]
     if not long and not (silences and max(map(_beats, attempts.streams(history)), default=0) >= BEATS):
@@ -139,6 +139,12 @@ def cadence(history: History) -> Finding:
         judged, f"at most {bound:g} s of silence", fails=actual, doubts=f"{actual}: no more than our own lag",
         passes=actual, worst=worst.length, silences=len(long),
     )  # fmt: skip
+
+
+def _settled(history: History, silence: _Silence) -> _Silence | None:
+    """The part of a silence in which no fault before it can last any more; None if there is none."""
+    begin = settled(history, silence.start, silence.end)
+    return None if begin is None or begin > silence.end else replace(silence, start=begin)
 
 
 @check("heartbeat.deadline", "PM-1", subject="client")

@@ -3,7 +3,7 @@
 from harness import attempts, declared
 from harness.check import Finding, check, failed, passed, skipped, weighed
 from harness.history import History
-from harness.timing import REQUEST, quiet, too_late
+from harness.timing import REQUEST, settled, too_late
 
 PROMPT = 2.0  # seconds within which the head of a stream has to come if no latency is promised
 
@@ -73,12 +73,13 @@ def prompt(history: History) -> Finding:
 
 
 def _wait(history: History, one: attempts.Attempt) -> tuple[float, float] | None:
-    """From when until when an attempt waited for its head (or waited in vain), in a quiet window."""
+    """From when until when an attempt waited for its head (or waited in vain) while nothing was broken."""
     life = attempts.lives(history)[one.sub]
     ends = [t for t in (one.t_response, one.t_open, one.told_end, life.gone) if t is not None]
     until = min(ends, default=history.end)
     answered = one.t_response is not None or one.t_open is not None
-    if one.source != "client" or not quiet(history, one.t_request, until):
+    begin = settled(history, one.t_request, until)
+    if one.source != "client" or begin is None:
         return None
-    waited_in_vain = not answered and one.t_end is None and until - one.t_request > PROMPT
-    return (one.t_request, until) if answered or waited_in_vain else None
+    waited_in_vain = not answered and one.t_end is None and until - begin > PROMPT
+    return (begin, max(begin, until)) if answered or waited_in_vain else None

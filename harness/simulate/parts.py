@@ -55,6 +55,7 @@ class Stream:
     alive: bool = True
     last_arrival: float = 0.0
     handed_over: bool = True
+    resumed: bool = False
     held: list[Callable[[], None]] | None = None
 
 

@@ -150,6 +150,7 @@ def _drop_idle(world: World) -> None:
         _step(world, "drop", lambda: world.server.drop("fin"))
         world.run(1.0)
         await_open(world)
+    world.run(3.0)
     _burst(world, names, 1)
     world.run(0.5)
 

@@ -75,11 +75,15 @@ class Server:
         self._send(stream, one)
 
     def _send(self, stream: Stream, one: Event) -> None:
+        self._release(stream)
+        self.world.note("conn.sent", "server", conn=stream.conn, what="event", id=one.id, type=one.type)
+        self.world.arrive(stream, lambda: self.clients.dispatch(stream, one))
+
+    def _release(self, stream: Stream) -> None:
+        """Send what was held back with the head."""
         held, stream.held = stream.held or [], None
         for do in held:
             self.world.arrive(stream, do)
-        self.world.note("conn.sent", "server", conn=stream.conn, what="event", id=one.id, type=one.type)
-        self.world.arrive(stream, lambda: self.clients.dispatch(stream, one))
 
     def request(self, sub: Sub, header: str) -> None:
         """A request has reached the server."""
@@ -104,8 +108,11 @@ class Server:
             self.world.note("conn.request", "server", conn=f"{conn}b", user=sub.user, **told)
             self.world.note("conn.response", "server", conn=f"{conn}b", status=status, headers=headers)
         self.slots[sub.user] = self.slots.get(sub.user, 0) + 1
-        stream = Stream(conn, sub, number, last_arrival=self.world.now)
+        stream = Stream(conn, sub, number, last_arrival=self.world.now, resumed=header != "")
         stream.held = [] if "late-headers" in self.world.defects else None
+        if stream.resumed and "late-headers-on-resume" in self.world.defects:
+            stream.held = []
+            self.world.at(5.0, lambda: self._release(stream))
         self.streams[conn] = stream
         self.world.arrive(stream, lambda: self.clients.opened(stream, headers))
         self.world.arrive(stream, lambda: self.clients.told_retry(stream))
@@ -168,7 +175,8 @@ class Server:
 
     def _beat(self, stream: Stream) -> None:
         if stream.conn in self.streams:
-            if "no-heartbeat" not in self.world.defects:
+            mute = stream.resumed and "no-heartbeat-on-resume" in self.world.defects
+            if not mute and "no-heartbeat" not in self.world.defects:
                 self.world.note("conn.sent", "server", conn=stream.conn, what="heartbeat")
                 self.world.arrive(stream, lambda: self.clients.comment(stream))
             if "resets-in-between" in self.world.defects:

@@ -43,6 +43,17 @@ def no_heartbeat(mock):
     return True
 
 
+def beats_on_a_resumed_stream(mock):
+    (last,) = mock.publish()
+    raw = mock.stream(last_event_id=last)
+    try:
+        while b": heartbeat" not in raw.body:
+            raw.more(timeout=mock.patience)
+    except TimeoutError:
+        return False
+    return True
+
+
 def heartbeat_without_id(mock):
     return b"id:" not in mock.stream().until(b": heartbeat").body
 
@@ -260,6 +271,7 @@ BEHAVES = {
     "leaks-to-other-user": isolates,
     "no-heartbeat": no_heartbeat,
     "resets-in-between": sends_no_reset,
+    "no-heartbeat-on-resume": beats_on_a_resumed_stream,
     "heartbeat-with-id": heartbeat_without_id,
     "limit-one-too-many": limit_of(3),
     "limit-one-too-few": limit_of(3),
@@ -341,9 +353,27 @@ def test_defect_flag_not_sticky_over_restart(start_mock):
     assert share(mock, 50, names) != before
 
 
+@pytest.mark.slow
+def test_defect_late_headers_on_resume(start_mock):
+    """The head of a resume that has nothing to replay comes before its first heartbeat, which is far away."""
+    mock = start_mock(heartbeat=600.0)
+    (last,) = mock.publish()
+    resume = {"Last-Event-ID": last}
+    assert mock.request(headers=resume).status == 200
+    mock.order("/defect", name="late-headers-on-resume", on=True)
+    assert mock.request().status == 200
+    with pytest.raises(TimeoutError):
+        mock.request(headers=resume).more(timeout=0.5)
+
+
 def test_every_defect_is_tried_and_asked_for_somewhere():
-    restarted = {"reuses-ids-after-restart", "forgets-on-graceful-restart", "flag-not-sticky-over-restart"}
-    assert set(BEHAVES) | restarted == set(DEFECTS)
+    alone = {
+        "reuses-ids-after-restart",
+        "forgets-on-graceful-restart",
+        "flag-not-sticky-over-restart",
+        "late-headers-on-resume",
+    }
+    assert set(BEHAVES) | alone == set(DEFECTS)
     folder = Path(mock_server.__file__).parent
     code = "".join(file.read_text() for file in folder.glob("*.py") if file.name != "defects.py")
     asked = set(re.findall(r'"([a-z0-9-]+)" (?:not )?in [a-z_.]*defects', code))

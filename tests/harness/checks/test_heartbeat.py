@@ -55,6 +55,26 @@ def test_whatever_bytes_come_break_a_silence():
     assert deadline(*sorted([*stirred, *lags(5)], key=lambda one: one[0]), **CLIENT) is Outcome.SKIP
 
 
+def resumed_after(fault, *records):
+    """A stream that opened 0.2 s after the end of this fault, and what then came."""
+    begin, end = ((t, "net.fault", {"proxy": "p", "fault": fault, "state": s}) for t, s in ((0.2, "on"), (0.3, "off")))
+    return verdict(
+        "heartbeat.cadence", begin, end, sub(0.5, "open", attempt=1), *records, *lags(5), **{**PROMISE, **CLIENT}
+    )
+
+
+def test_a_silence_soon_after_a_fault_counts_from_when_that_has_no_effect_any_more():
+    beats = [sub(1.5 + n, "comment", attempt=1) for n in range(4)]
+    assert resumed_after("disabled", sub(2.9, "comment", attempt=1), sub(3.0, "close")) is Outcome.FAIL
+    assert resumed_after("disabled", sub(2.7, "comment", attempt=1), sub(3.0, "close")) is Outcome.PASS
+    assert resumed_after("disabled", *beats) is Outcome.PASS
+
+
+def test_a_silence_in_which_something_is_broken_proves_nothing():
+    again = (2.5, "net.fault", {"proxy": "p", "fault": "disabled", "state": "on"})
+    assert resumed_after("disabled", again) is Outcome.SKIP
+
+
 def test_a_summary_was_never_silent_and_the_comments_within_show_that_the_server_beats():
     about = {"channel": "all", "epoch": "e", "first": 1, "last": 9, "id": "e-9", "since": 0.5, "slowest": 0.1,
              "types": {"message": 9}}  # fmt: skip

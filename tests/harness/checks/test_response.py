@@ -57,3 +57,27 @@ def test_connecting_asking_and_answering_each_take_a_turn_of_ours(worst, outcome
     asked, answered = opened(**{"content-type": "text/event-stream"})[:2]
     late = (6.7, *answered[1:])
     assert verdict("response.prompt", asked, late, *lags(9, worst)) is outcome
+
+
+FAULT = [(0.4, "net.fault", {"proxy": "p", "fault": "x", "state": state}) for state in ("on", "off")]
+
+
+@pytest.mark.parametrize(("t", "outcome"), [(1.3, Outcome.PASS), (3.3, Outcome.PASS), (6.0, Outcome.FAIL)])
+def test_a_head_soon_after_a_fault_counts_from_when_that_has_no_effect_any_more(t, outcome):
+    asked, answered = opened(**{"content-type": "text/event-stream"})[:2]
+    assert verdict("response.prompt", *FAULT, asked, (t, *answered[1:]), *lags(9)) is outcome
+
+
+def test_a_wait_in_which_something_was_broken_proves_nothing():
+    asked, answered = opened(**{"content-type": "text/event-stream"})[:2]
+    for begin, end in ((0.4, 1.5), (2.0, 2.5)):
+        fault = [(t, *one[1:]) for t, one in zip((begin, end), FAULT, strict=True)]
+        rows = sorted([*fault, asked, (8.0, *answered[1:])], key=lambda one: one[0])
+        assert verdict("response.prompt", *rows, *lags(9)) is Outcome.SKIP
+
+
+def test_a_server_that_has_just_come_back_may_be_slow_for_longer():
+    asked, answered = opened(**{"content-type": "text/event-stream"})[:2]
+    back = [(0.3, "server.stop", {"how": "crash"}), (0.4, "server.start", {"epoch": "e"})]
+    for t, outcome in ((6.0, Outcome.PASS), (8.0, Outcome.FAIL)):
+        assert verdict("response.prompt", *back, asked, (t, *answered[1:]), *lags(9)) is outcome
