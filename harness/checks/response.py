@@ -79,7 +79,7 @@ def _wait(history: History, one: attempts.Attempt) -> tuple[float, float] | None
     until = min(ends, default=history.end)
     answered = one.t_response is not None or one.t_open is not None
     begin = settled(history, one.t_request, until)
-    if one.source != "client" or begin is None:
+    if one.source != "client" or begin is None or begin > until:
         return None
     waited_in_vain = not answered and one.t_end is None and until - begin > PROMPT
-    return (begin, max(begin, until)) if answered or waited_in_vain else None
+    return (begin, until) if answered or waited_in_vain else None
