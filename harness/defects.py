@@ -109,6 +109,7 @@ DEFECTS: Final[tuple[Defect, ...]] = (
         users=12,
     ),
     _client("no-jitter", "refuse", ("reconnection.jitter",), ("reconnection.backoff",), users=12),
+    _client("no-jitter-at-cap", "refuse", ("reconnection.jitter",), users=12),
     _client("ignores-retry", "drop_fin", ("reconnection.not_too_early",), ("reconnection.no_hammering",)),
     _client("reconnects-after-204", "kill_switch", ("reconnection.stops_on_204",), ("flag.no_client_loop",)),
     # It comes back whatever the answer, and at once.

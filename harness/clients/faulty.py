@@ -89,6 +89,14 @@ class _NoBackoff(Subscriber):
         return floor + self.options.backoff_base * self._rng.random()
 
 
+class _NoJitterAtCap(Subscriber):
+    __slots__ = ()
+
+    def _delay(self, floor: float) -> float:
+        capped = self.options.backoff_base * 2.0 ** min(self._failures, 64) >= self.options.backoff_cap
+        return floor + self.options.backoff_cap if capped else super()._delay(floor)
+
+
 class _IgnoresRetry(Subscriber):
     __slots__ = ()
 
@@ -382,6 +390,7 @@ keeps_torn_id = _machine(_KeepsTornId)
 dispatches_at_eof = _machine(_DispatchesAtEof)
 no_backoff = _machine(_NoBackoff)
 no_jitter = _machine(Subscriber, lambda options: replace(options, jitter=False))
+no_jitter_at_cap = _machine(_NoJitterAtCap)
 ignores_retry = _machine(_IgnoresRetry)
 reconnects_after_204 = _machine(_ReconnectsAfter204)
 hammers = _machine(_Hammers)

@@ -204,7 +204,8 @@ class Clients:
             self._leave(sub, "gave up")
             return
         grown = min(CAP, BASE * 2 ** (0 if "no-backoff" in self.world.defects else sub.failures))
-        delay = max(RETRY, floor) + (grown if "no-jitter" in self.world.defects else self.world.rng.random() * grown)
+        flat = "no-jitter" in self.world.defects or (grown == CAP and "no-jitter-at-cap" in self.world.defects)
+        delay = max(RETRY, floor) + (grown if flat else self.world.rng.random() * grown)
         if "ignores-retry" in self.world.defects:
             delay -= max(RETRY, floor) * 0.99
         if "hammers" in self.world.defects:

@@ -1,7 +1,10 @@
 """Backoff and jitter: what may be concluded from how many waits."""
 
 import importlib.util
+import random
 from pathlib import Path
+
+import pytest
 
 from harness import checks
 from harness.check import REGISTRY, Outcome, judge
@@ -71,6 +74,24 @@ def test_waits_after_short_streams_count_only_for_a_client_that_says_when_it_is_
     records = waits(9, lambda n: [1.0, 2.0, 4.0, 8.0, 16.0], lasted=0.5)
     assert verdict("reconnection.backoff", *records, **header()) is Outcome.SKIP
     assert verdict("reconnection.backoff", *records, **header(stable_after=2.0)) is Outcome.PASS
+
+
+@pytest.mark.parametrize("law", [
+    lambda n, k: min(4.0, 0.25 * 2**k) * (1 if k >= 4 else (n + 1) / 24),
+    lambda n, k: min(4.0, 0.25 * 2**k) * (1 if k else (n + 1) / 24),
+], ids=["none at the cap", "only at first"])  # fmt: skip
+def test_jitter_that_is_missing_anywhere_fails(law):
+    records = waits(24, lambda n: [0.3 + law(n, k) for k in range(6)])
+    assert verdict("reconnection.jitter", *records, **header(reconnection_time=0.3)) is Outcome.FAIL
+
+
+@pytest.mark.parametrize("reconnection", [0.3, 3.0, 30.0])
+def test_the_law_with_full_jitter_is_never_accused(reconnection):
+    for seed in range(100):
+        rng = random.Random(seed)
+        records = waits(8, lambda n, rng=rng: [reconnection + rng.random() * 0.25 * 2**k for k in range(5)])
+        told = header(reconnection_time=reconnection)
+        assert verdict("reconnection.jitter", *records, **told) is Outcome.PASS, f"random.Random({seed})"
 
 
 def test_gaps_stand_for_waits_that_nobody_tells():

@@ -99,6 +99,13 @@ def test_no_jitter():
     assert good == bad / 2
 
 
+def test_no_jitter_at_cap():
+    options = {"reconnection_time": 0.0, "backoff_base": 0.01, "backoff_cap": 0.02}
+    good = waits(played(reference, answer(503), attempts=4, options=options)[0])[:3]
+    bad = waits(played(faulty.no_jitter_at_cap, answer(503), attempts=4, options=options)[0])[:3]
+    assert (good, bad) == ([0.005, 0.01, 0.01], [0.005, 0.02, 0.02])
+
+
 def test_ignores_retry():
     scripts = (OPENED, b"retry: 200\n\n" + EVENT), (OPENED, HOLD)
     [good] = waits(played(reference, *scripts, settle=lambda notes, _: notes.of("sub.wait"))[0])
