@@ -63,23 +63,36 @@ def hung_up(one: Attempt, history: History) -> bool:
 def reconnection_times(life: Life, history: History, *, own: bool = True) -> list[float | None]:
     """Per attempt of a subscriber the reconnection time in force when it ended; None while nobody has set one.
 
-    What the client says it read counts; of a client that does not say, what the server sent on a connection on which
-    the client got something later.  `own`: until then the time that the client declares is in force.
+    What the server sent and the client got counts, or what the client says it read if that is more, or came later: a
+    client that reads a `retry` which is none, or passes one over, is what is judged.  `own`: until then the time that
+    the client declares is in force.
     """
-    current, told, times = of(history).number("reconnection_time") if own else None, False, []
+    current, times = of(history).number("reconnection_time") if own else None, []
     for one in life.attempts:
-        if one.retry is not None:
-            current, told = one.retry, True
-        elif not told:
-            current = _sent(one.conns, one.t_last if one.seen else None, current)
+        got, later = _sent(one)
+        if one.retry is not None and (got is None or one.retry >= got or one.retry in later):
+            current = one.retry
+        elif got is not None:
+            current = got
         times.append(current)
     return times
 
 
-def _sent(conns: list[Any], got: float | None, current: float | None) -> float | None:
-    for conn in conns:
-        for record in conn.sent:
-            retry = record.get("retry_ms")
-            if retry is not None and got is not None and record.t < got:
-                current = float(retry) / 1000
-    return current
+def _sent(one: Attempt) -> tuple[float | None, list[float]]:
+    """The reconnection time that a client got for certain on an attempt, as it got something after it; those after it.
+
+    A stream keeps its order: who was told of more than was sent before the field got the field as well.
+    """
+    runs = sum(record["last"] - record["first"] + 1 for record in one.seen if record.kind == "sub.run")
+    seen = runs + sum(record.kind in ("sub.event", "sub.comment") for record in one.seen)
+    got: float | None = None
+    later: list[float] = []
+    before = 0
+    for record in (record for conn in one.conns for record in conn.sent):
+        if (retry := record.get("retry_ms")) is None:
+            before += 1
+        elif before < seen:
+            got = float(retry) / 1000
+        else:
+            later.append(float(retry) / 1000)
+    return got, later

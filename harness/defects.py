@@ -111,6 +111,8 @@ DEFECTS: Final[tuple[Defect, ...]] = (
     _client("no-jitter", "refuse", ("reconnection.jitter",), ("reconnection.backoff",), users=12),
     _client("no-jitter-at-cap", "refuse", ("reconnection.jitter",), users=12),
     _client("ignores-retry", "drop_fin", ("reconnection.not_too_early",), ("reconnection.no_hammering",)),
+    _client("takes-first-retry-only", "wire_allowed", ("reconnection.not_too_early",), users=40),
+    _client("obeys-invalid-retry", "wire_allowed", ("reconnection.not_too_early",), users=40),
     _client("reconnects-after-204", "kill_switch", ("reconnection.stops_on_204",), ("flag.no_client_loop",)),
     # It comes back whatever the answer, and at once.
     _client(

@@ -82,6 +82,8 @@ CASES: Final[tuple[WireCase, ...]] = (
     *(_allowed("line-ends", ends=ends) for ends in ("cr", "crlf", "mixed", "split")),
     _allowed("giant", size=100_000),
     *(_allowed("retry", value=value, events=2, end=3) for value in ("", "-1", "0.5", "0", " 300", "3e2", "\u0663")),
+    # Longer than the first one of the stream, so that a client which takes that alone comes too early.
+    _allowed("retry", value="1500", events=2, end=3),
     _allowed("retry", value="9" * 30, events=2),
     *(_allowed("id", value=value, events=3, end=3) for value in ("ünï-☃", " blanks ", "\ta")),
     _allowed("id", value="long-", length=4000, events=3, end=3),

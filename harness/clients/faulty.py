@@ -18,7 +18,19 @@ from harness.clients import Session, polling
 from harness.clients.polling import Resume
 from harness.clients.reference import CAPABILITIES, Driver, alone, new_client, options_of, streaming
 from harness.eventstream import Decoder, Event, Item
-from harness.subscriber import Connect, Dispatch, Error, Failed, Heard, Options, Output, Subscriber, Waiting
+from harness.subscriber import (
+    Connect,
+    Dispatch,
+    Error,
+    Failed,
+    Heard,
+    Options,
+    Output,
+    Skipped,
+    Subscriber,
+    Told,
+    Waiting,
+)
 
 HOARDED: Final = 2_000  # bytes per stream
 
@@ -102,6 +114,32 @@ class _IgnoresRetry(Subscriber):
 
     def _delay(self, floor: float) -> float:
         return super()._delay(0.0)
+
+
+class _TakesFirstRetryOnly(Subscriber):
+    __slots__ = ("_told",)
+
+    def received(self, now: float, data: bytes) -> list[Output]:
+        outputs = super().received(now, data)
+        told = [one for one in outputs if isinstance(one, Told)]
+        self._told = getattr(self, "_told", None) or next(iter(told), None)
+        if self._told is not None:
+            self.reconnection_time = self._told.retry_ms / 1000
+        return [one for one in outputs if not isinstance(one, Told) or one is self._told]
+
+
+class _ObeysInvalidRetry(Subscriber):
+    """Takes what comes after `retry` for a number if that can be done at all."""
+
+    __slots__ = ()
+
+    def received(self, now: float, data: bytes) -> list[Output]:
+        outputs = super().received(now, data)
+        for one in outputs:
+            name, _, value = one.ignored.line.decode().partition(":") if isinstance(one, Skipped) else ("", "", "")
+            with contextlib.suppress(ValueError):
+                self.reconnection_time = max(0.0, float(value)) / 1000 if name == "retry" else self.reconnection_time
+        return outputs
 
 
 class _ReconnectsAfter204(Subscriber):
@@ -392,6 +430,8 @@ no_backoff = _machine(_NoBackoff)
 no_jitter = _machine(Subscriber, lambda options: replace(options, jitter=False))
 no_jitter_at_cap = _machine(_NoJitterAtCap)
 ignores_retry = _machine(_IgnoresRetry)
+takes_first_retry_only = _machine(_TakesFirstRetryOnly)
+obeys_invalid_retry = _machine(_ObeysInvalidRetry)
 reconnects_after_204 = _machine(_ReconnectsAfter204)
 hammers = _machine(_Hammers)
 ignores_retry_after = _machine(_IgnoresRetryAfter)

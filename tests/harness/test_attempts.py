@@ -125,6 +125,39 @@ def test_the_reconnection_time_is_what_the_client_read_or_else_what_the_server_s
     assert declared.reconnection_times(attempts.lives(history)["s"], history) == [0.3, 0.3]
 
 
+def obeyed(*told):
+    """The reconnection times of a client that was sent 300 and, after one event, 1500, and another event."""
+    sent = [
+        request(1), sub(1.1, "open", attempt=0), conn(1.2, "sent", what="retry", retry_ms=300),
+        conn(1.2, "sent", what="event"), sub(1.3, "event", attempt=0, id="", type="message"),
+        conn(1.4, "sent", what="retry", retry_ms=1500), conn(1.4, "sent", what="event"), *told,
+    ]  # fmt: skip
+    history = planted.history(sorted(sent, key=lambda one: one[0]))
+    return declared.reconnection_times(attempts.lives(history)["s"], history)
+
+
+def test_a_client_that_passes_a_retry_over_or_reads_one_that_is_none_is_not_believed():
+    event, first = sub(1.5, "event", attempt=0, id="", type="message"), sub(1.21, "retry", attempt=0, retry_ms=300)
+    assert obeyed(first, event) == obeyed(event) == [1.5]
+    assert obeyed(first, event, sub(1.6, "retry", attempt=0, retry_ms=-1)) == [1.5]
+    assert obeyed(first, event, sub(1.6, "retry", attempt=0, retry_ms=9000)) == [9.0], "it waits longer: that it may"
+
+
+def test_a_client_did_not_get_for_certain_what_nothing_came_after():
+    first, second = sub(1.21, "retry", attempt=0, retry_ms=300), sub(1.41, "retry", attempt=0, retry_ms=1500)
+    assert obeyed() == obeyed(first) == [0.3]
+    assert obeyed(first, second) == [1.5]
+
+
+def test_a_retry_of_the_attempt_before_is_in_force_until_another_is_got():
+    again = [
+        sub(1.41, "retry", attempt=0, retry_ms=1500), sub(1.5, "event", attempt=0, id="", type="message"),
+        request(3, name="c2"), sub(3.1, "open", attempt=1), conn(3.1, "sent", "c2", what="retry", retry_ms=300),
+    ]  # fmt: skip
+    assert obeyed(*again) == [1.5, 1.5]
+    assert obeyed(*again, sub(3.2, "retry", attempt=1, retry_ms=300)) == [1.5, 0.3]
+
+
 def test_polls_belong_to_no_attempt_and_what_follows_them_is_a_new_subscription():
     one = life(
         sub(1, "attempt", attempt=0, last_event_id=None), sub(2, "poll", status=200, events=1),

@@ -113,6 +113,22 @@ def test_ignores_retry():
     assert bad < 0.2 <= good
 
 
+def test_takes_first_retry_only():
+    scripts = (OPENED, b"retry: 10\n\n" + EVENT + b"retry: 200\n\n" + EVENT), (OPENED, HOLD)
+    notes, _ = played(faulty.takes_first_retry_only, *scripts, options={"backoff_base": 0.0})
+    assert (waits(notes)[0], notes.told("sub.retry", "retry_ms")) == (0.01, [10])
+    notes, _ = played(reference, *scripts, options={"backoff_base": 0.0})
+    assert (waits(notes)[0], notes.told("sub.retry", "retry_ms")) == (0.2, [10, 200])
+
+
+@pytest.mark.parametrize(("value", "wait"), [("-1", 0.0), ("0.5", 0.0005), ("1e1", 0.01), ("", 0.1), ("x", 0.1)])
+def test_obeys_invalid_retry(value, wait):
+    scripts = (OPENED, f"retry: 100\n\nretry: {value}\n\nunknown: 7\n\n".encode() + EVENT), (OPENED, HOLD)
+    options = {"backoff_base": 0.0}
+    assert waits(played(reference, *scripts, options=options)[0]) == [0.1]
+    assert waits(played(faulty.obeys_invalid_retry, *scripts, options=options)[0]) == [wait]
+
+
 def test_reconnects_after_204():
     assert len(played(reference, answer(204))[1].requests) == 1
     assert len(played(faulty.reconnects_after_204, answer(204), (OPENED, HOLD))[1].requests) == 2
