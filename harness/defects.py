@@ -94,6 +94,8 @@ DEFECTS: Final[tuple[Defect, ...]] = (
     _client("no-polling-fallback", "rollback", ("rollback.falls_back",)),
     _client("keeps-cached-state", "rollback", ("rollback.state_cleared",), (TWICE, ORDER)),
     _client("forgets-id", "drop_fin", ("reconnection.last_event_id",), (LOST,)),
+    _client("ignores-empty-id", "wire_allowed", ("reconnection.last_event_id",), users=40),
+    _client("strips-first-bom-only", "wire_allowed", ("reconnection.not_too_early",), users=40),
     _client("keeps-torn-id", "cut_inside_event", ("reconnection.last_event_id",), (LOST,)),
     _client(
         "dispatches-at-eof",

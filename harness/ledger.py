@@ -12,7 +12,8 @@ on and up to which moment the server owned up to missing events.  Nothing is dec
 
 What was dispatched without a record of its publication is a phantom; `unrecorded` where such records are missing.
 
-Where no replay is promised, a new stream owes nothing of what was published since the one before it ended.
+Where no replay is promised, a new stream owes nothing of what was published since the one before it ended; nor where
+an event that is no test event reset the last event ID, so that the client could not say where to go on.
 A refusal of a resume is an announcement only if no later attempt with the same id was accepted: that one has to
 bring what the refused one did not.  A subscriber that gives up stays entitled: what a last refusal keeps from it is
 announced, the rest is unseen.  Of a client that tells no attempts nobody knows why it gave up, so it counts as closed.
@@ -109,6 +110,8 @@ class _Sub:
     header: str | None = None
     status: int | None = None
     has_id: bool = False
+    last_id: str = ""
+    unset: bool = False  # the last event ID was reset
     tells: bool = False
     open_since: float | None = None
     ended: float = -inf
@@ -228,7 +231,7 @@ class Ledger:
         sub.open_since = sub.heard = t
         if sub.first_open is None or not sub.tracks:
             sub.first_open = t  # nobody can resume before its first event: until then each opening is a first one
-        elif not self._replays:
+        elif not self._replays or (sub.unset and sub.tells and not sub.header):
             sub.announcements.append(Announcement(t, sub.tops(), sub.ended - self._prompt))
         sub.connections += 1
         sub.floor = sub.tops()
@@ -241,6 +244,8 @@ class Ledger:
     def _event(self, sub: _Sub, record: Record) -> None:
         sub.has_id = sub.has_id or bool(record["id"])
         channel = record.get("channel")
+        sub.unset = not record["id"] and (sub.unset or (channel is None and bool(sub.last_id)))
+        sub.last_id = str(record["id"])
         if channel is None:
             self._control(sub, record)
             return
@@ -284,7 +289,8 @@ class Ledger:
     def _run(self, sub: _Sub, record: Record) -> None:
         """A summary: first..last in order on one connection, nothing else to tell."""
         name, first, last = (str(record["epoch"]), str(record["channel"])), int(record["first"]), int(record["last"])
-        sub.has_id = sub.has_id or bool(record["id"])
+        sub.has_id, sub.last_id = sub.has_id or bool(record["id"]), str(record["id"])
+        sub.unset = sub.unset and not sub.last_id
         track = self._track(sub, name)
         top = track.all.top
         fresh = first > top and (not track.all.highs or sub.epoch[name[1]] == name[0])

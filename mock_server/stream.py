@@ -27,6 +27,7 @@ from mock_server.wire import PACED_BYTES, Wire
 
 End = Literal["fin", "close", "rst", "timeout", "limit"]
 LONGEST_TIMER: Final = 30 * 86400.0
+_ID: Final = re.compile(rb"^id: ?([^\r\n\0]*)$", re.MULTILINE)
 _RETRY: Final = re.compile(rb"retry: ?([0-9]{1,15})\n\n")
 
 
@@ -412,7 +413,8 @@ class StreamProtocol(asyncio.Protocol):
             if asked is not None:
                 self._sent("retry", retry_ms=int(asked[1]))
             else:
-                self._sent("raw")
+                set_to = _ID.search(step.insert)
+                self._sent("raw", **({} if set_to is None else {"id": set_to[1].decode(errors="replace")}))
 
     def _body(self, data: bytes, id: str = "") -> bool:
         """Send a part of the stream, up to the step's last byte; False if that came before the end of the part."""

@@ -24,6 +24,7 @@ from harness.subscriber import (
     Error,
     Failed,
     Heard,
+    IdCommitted,
     Options,
     Output,
     Skipped,
@@ -57,6 +58,33 @@ class _ForgetsId(Subscriber):
 
     def _last_event_id(self) -> str:
         return ""
+
+
+class _IgnoresEmptyId(Subscriber):
+    """Takes an empty id for none at all, and says so of what it dispatches."""
+
+    __slots__ = ()
+
+    def received(self, now: float, data: bytes) -> list[Output]:
+        kept, outputs = self.last_event_id, super().received(now, data)
+        for number, one in enumerate(outputs):
+            if isinstance(one, Dispatch):
+                kept = one.event.id or kept
+                outputs[number] = Dispatch(one.event._replace(id=kept))
+            elif isinstance(one, IdCommitted):
+                kept = one.id or kept
+        self.last_event_id = kept
+        return outputs
+
+
+class _StripsFirstBomOnly(Subscriber):
+    __slots__ = ()
+
+    def _decoder_for(self, last_event_id: str) -> Decoder:
+        decoder = super()._decoder_for(last_event_id)
+        if self.attempts > 1:
+            decoder.feed(b":\n")  # behind a line it is no BOM
+        return decoder
 
 
 _ID_LINE: Final = re.compile(rb"(?:^|[\r\n])id: ?([^\r\n\0]*)[\r\n]")
@@ -424,6 +452,8 @@ _HOARD: Final[list[bytearray]] = []
 _LATEST: Final[dict[str, Mapping[str, str]]] = {}
 
 forgets_id = _machine(_ForgetsId)
+ignores_empty_id = _machine(_IgnoresEmptyId)
+strips_first_bom_only = _machine(_StripsFirstBomOnly)
 keeps_torn_id = _machine(_KeepsTornId)
 dispatches_at_eof = _machine(_DispatchesAtEof)
 no_backoff = _machine(_NoBackoff)

@@ -241,6 +241,25 @@ def test_without_a_promised_replay_a_new_stream_owes_nothing_of_before():
     assert settle(*late, **none)[1] == [("announced", 2)]
 
 
+@pytest.mark.parametrize(("reset", "header", "fate"), [
+    (told(3, "notice"), None, "announced"),
+    (told(3, "notice"), "e-1", "lost"),
+    (pub(3, 9, "user:u"), None, "lost"),
+    (got(3, 1, "user:u", id=""), None, "lost"),
+], ids=["reset", "resumes all the same", "not reset", "by a test event"])  # fmt: skip
+def test_a_client_whose_last_event_id_was_reset_cannot_say_where_to_go_on(reset, header, fate):
+    rows = [
+        attempt(1, 0),
+        opened(1),
+        pub(2, 1),
+        got(2.1, 1),
+        reset,
+        (4, "sub.end", {"sub": "s", "attempt": 0, "reason": "eof"}),
+    ]
+    rows += [pub(5, 2), attempt(6, 1, header), opened(7, 1), pub(8, 3), got(8.1, 3)]
+    assert (fate, 2) in settle(*rows, promises={"replay_events": 100, "max_latency": 1.0})[1]
+
+
 def test_an_event_that_comes_as_another_type_is_torn_and_delivered():
     account, fates = settle(opened(1), pub(2, 1, type="job"), got(3, 1), pub(4, 2, type="job"), got(5, 2, type="job"))
     assert (account.delivered, fates) == (2, [("torn", 1)])

@@ -109,13 +109,8 @@ def event(t, id, attempt=0):
 
 
 def came_back(id, header, *more):
-    return verdict(
-        "reconnection.last_event_id",
-        *ended(),
-        event(1.5, id),
-        *more,
-        sub(3, "attempt", attempt=1, last_event_id=header),
-    )
+    rows = [*ended(), event(1.5, id), *more, sub(3, "attempt", attempt=1, last_event_id=header)]
+    return verdict("reconnection.last_event_id", *sorted(rows, key=lambda one: one[0]))
 
 
 def test_the_header_is_the_id_as_it_was_or_as_its_utf8_bytes_look():
@@ -135,6 +130,19 @@ def test_an_id_that_the_server_set_without_an_event_counts_too():
     quiet = conn(1.6, "sent", what="id", id="z")
     assert came_back("x", "z", connected, quiet, sub(1.7, "id", attempt=0, id="x")) is Outcome.PASS
     assert came_back("x", "y", connected, quiet, sub(1.7, "id", attempt=0, id="x")) is Outcome.FAIL
+
+
+@pytest.mark.parametrize("said", ["", "x"])
+def test_a_client_that_keeps_its_id_when_the_server_resets_it_sends_the_wrong_one(said):
+    connected = [conn(1, "request", **REQUEST), conn(1.4, "sent", what="event", id="x")]
+    reset = [conn(1.6, "sent", what="raw", id=""), event(1.7, said)]
+    assert came_back("x", None, *connected, *reset) is Outcome.PASS
+    assert came_back("x", "x", *connected, *reset) is Outcome.FAIL
+
+
+def test_what_the_client_may_not_have_got_resets_nothing():
+    connected = [conn(1, "request", **REQUEST), conn(1.4, "sent", what="event", id="x")]
+    assert came_back("x", "x", *connected, conn(1.6, "sent", what="raw", id="")) is Outcome.PASS
 
 
 def test_an_id_that_no_header_can_hold_may_be_left_out():

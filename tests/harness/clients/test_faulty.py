@@ -66,6 +66,21 @@ def test_forgets_id():
     assert ids(played(faulty.forgets_id, *scripts)[1]) == [None, None]
 
 
+@pytest.mark.parametrize("reset", [b"id:\ndata: b\n\n", b"id\n\n"], ids=["event", "no event"])
+def test_ignores_empty_id(reset):
+    scripts = (OPENED, EVENT + reset + b"data: c\n\n"), (OPENED, HOLD)
+    good, server = played(reference, *scripts)
+    assert (ids(server), good.told("sub.event", "id")[-1]) == ([None, None], "")
+    bad, server = played(faulty.ignores_empty_id, *scripts)
+    assert (ids(server), bad.told("sub.event", "id")[-1]) == ([None, "1"], "1")
+
+
+def test_strips_first_bom_only():
+    scripts = (OPENED, b"\xef\xbb\xbf" + EVENT), (OPENED, b"\xef\xbb\xbfid: 2\ndata: b\n\n"), (OPENED, HOLD)
+    assert ids(played(reference, *scripts, attempts=3)[1]) == [None, "1", "2"]
+    assert ids(played(faulty.strips_first_bom_only, *scripts, attempts=3)[1]) == [None, "1", "1"]
+
+
 def test_keeps_torn_id():
     scripts = (OPENED, EVENT + b"id: 2\ndata: to"), (OPENED, HOLD)
     assert ids(played(reference, *scripts)[1]) == [None, "1"]
