@@ -13,7 +13,7 @@ on and up to which moment the server owned up to missing events.  Nothing is dec
 What was dispatched without a record of its publication is a phantom; `unrecorded` where such records are missing.
 
 Where no replay is promised, a new stream owes nothing of what was published since the one before it ended; nor where
-an event that is no test event reset the last event ID, so that the client could not say where to go on.
+the run had an event reset the last event ID, so that the client could not say where to go on.
 A refusal of a resume is an announcement only if no later attempt with the same id was accepted: that one has to
 bring what the refused one did not.  A subscriber that gives up stays entitled: what a last refusal keeps from it is
 announced, the rest is unseen.  Of a client that tells no attempts nobody knows why it gave up, so it counts as closed.
@@ -111,7 +111,7 @@ class _Sub:
     status: int | None = None
     has_id: bool = False
     last_id: str = ""
-    unset: bool = False  # the last event ID was reset
+    unset: bool = False  # the last event ID was reset on purpose
     tells: bool = False
     open_since: float | None = None
     ended: float = -inf
@@ -134,7 +134,8 @@ class Ledger:
     """Folds records into fates and accounts; `feed` each record in the order of time, then ask.
 
     `owed` says what became of an event if its stream ended at a moment and had brought nothing by then; `replays`: the
-    server promises to bring on a later stream what was published in between.
+    server promises to bring on a later stream what was published in between; `resets_ids`: by this moment
+    the run had told it to send ids of the run's own.
     """
 
     def __init__(
@@ -144,6 +145,7 @@ class Ledger:
         clock_error: float = 0.0,
         owed: Owed = lambda _, __: None,
         replays: bool = True,
+        resets_ids: Callable[[float], bool] = lambda _: False,
     ) -> None:
         self.published = Publications()
         self.anomalies: list[Anomaly] = []  # those that are known when the event comes
@@ -152,7 +154,7 @@ class Ledger:
         self.deliveries = 0
         self._reset = (promises or Promises()).reset_event
         self._prompt = (promises or Promises()).max_latency or PROMPT
-        self._replays = replays
+        self._replays, self._resets_ids = replays, resets_ids
         self._clock_error = clock_error
         self._owed = owed
         self._subs: dict[str, _Sub] = {}
@@ -244,7 +246,8 @@ class Ledger:
     def _event(self, sub: _Sub, record: Record) -> None:
         sub.has_id = sub.has_id or bool(record["id"])
         channel = record.get("channel")
-        sub.unset = not record["id"] and (sub.unset or (channel is None and bool(sub.last_id)))
+        if record["id"] or (channel is None and sub.last_id):
+            sub.unset = not record["id"] and self._resets_ids(record.t)
         sub.last_id = str(record["id"])
         if channel is None:
             self._control(sub, record)
@@ -453,10 +456,16 @@ def _of(history: History) -> Ledger:
     owed = partial(_owed, history, promises.max_latency)
     # A header without promises says nothing; one whose target promises no replay does.
     replays = promises.replay_events is not None or "promises" not in history.header
-    ledger = Ledger(promises, clock_error=history.clock_error, owed=owed, replays=replays)
+    resets = partial(_resets_ids, history)
+    ledger = Ledger(promises, clock_error=history.clock_error, owed=owed, replays=replays, resets_ids=resets)
     for record in history:
         ledger.feed(record)
     return ledger
+
+
+def _resets_ids(history: History, t: float) -> bool:
+    """Whether the mock had been told to play the fault `id`."""
+    return any(one["name"] == "id" and one.t <= t for one in history.of("server.fault"))
 
 
 def _owed(history: History, promised: float | None, one: Publication, ended: float) -> Fate | None:

@@ -241,14 +241,19 @@ def test_without_a_promised_replay_a_new_stream_owes_nothing_of_before():
     assert settle(*late, **none)[1] == [("announced", 2)]
 
 
-@pytest.mark.parametrize(("reset", "header", "fate"), [
-    (told(3, "notice"), None, "announced"),
-    (told(3, "notice"), "e-1", "lost"),
-    (pub(3, 9, "user:u"), None, "lost"),
-    (got(3, 1, "user:u", id=""), None, "lost"),
-], ids=["reset", "resumes all the same", "not reset", "by a test event"])  # fmt: skip
-def test_a_client_whose_last_event_id_was_reset_cannot_say_where_to_go_on(reset, header, fate):
+PLAYED = (0.5, "server.fault", {"name": "id", "state": "on"})
+
+
+@pytest.mark.parametrize(("before", "reset", "header", "fate"), [
+    (PLAYED, told(3, "notice"), None, "announced"),
+    ((0.5, "lag", {"worst": 0.001}), told(3, "notice"), None, "lost"),
+    (PLAYED, told(3, "notice"), "e-1", "lost"),
+    (PLAYED, pub(3, 9, "user:u"), None, "lost"),
+    (PLAYED, got(3, 1, "user:u", id=""), None, "lost"),
+], ids=["reset", "by the server itself", "resumes all the same", "not reset", "by a test event"])  # fmt: skip
+def test_a_client_whose_last_event_id_was_reset_on_purpose_cannot_say_where_to_go_on(before, reset, header, fate):
     rows = [
+        before,
         attempt(1, 0),
         opened(1),
         pub(2, 1),
