@@ -65,7 +65,7 @@ DEFECTS: Final[tuple[Defect, ...]] = (
     Defect("reuses-ids-after-restart", "restart_crash", ("replay.ids_unique",), (LOST, TWICE, ORDER)),
     Defect("ignores-flag", "kill_switch", ("flag.gates",), ("flag.kill_switch",)),
     Defect("ignores-kill-switch", "kill_switch", ("flag.kill_switch",), ("reconnection.stops_on_204",)),
-    Defect("kill-switch-only-on-event", "kill_switch", ("flag.kill_switch",), ("reconnection.stops_on_204",)),
+    Defect("kill-switch-only-on-event", "kill_switch_idle", ("flag.kill_switch",)),
     Defect("kill-switch-mutes", "kill_switch", ("flag.kill_switch",), (LOST, "lag.live", "delivery.every_stream")),
     Defect("buffers-2s", "steady", ("lag.live",), ("heartbeat.cadence", "heartbeat.deadline", LOST)),
     Defect("bare-lf", "steady", ("security.framing",), (TORN, LOST, "schema.valid", "lag.live")),

@@ -217,13 +217,6 @@ def _kill_switch(world: World) -> None:
     world.run(0.5)
     _burst(world, names, 2)
     world.run(0.5)
-    _step(world, "flag", lambda: world.server.flag(False))
-    world.run(6.0)
-    _step(world, "flag", lambda: world.server.flag(True))
-    world.clients.open("last-0", names[1])
-    world.run(0.5)
-    _burst(world, names, 2)
-    world.run(0.5)
 
 
 def _rollout(world: World) -> None:

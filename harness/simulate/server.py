@@ -32,8 +32,6 @@ class Server:
     def publish(self, user: str | None, type: str | None = None) -> None:
         if not self.up:
             return
-        if not self.enabled and "kill-switch-only-on-event" in self.world.defects:
-            self.drop("fin")
         channel = testevent.channel_of(user)
         seq = self.seqs[channel] = self.seqs.get(channel, 0) + 1
         self.number += 1
@@ -240,7 +238,7 @@ class Server:
     def flag(self, enabled: bool) -> None:
         self.world.note("flag.set", enabled=enabled)
         self.enabled = enabled
-        if enabled or {"ignores-kill-switch", "kill-switch-only-on-event"} & self.world.defects:
+        if enabled or "ignores-kill-switch" in self.world.defects:
             return
         if "kill-switch-mutes" in self.world.defects:
             for stream in self.streams.values():
