@@ -4,7 +4,7 @@ Expected: the stream ends at the expiry whether or not anything is sent on it, t
 client that can refresh its token resumes and loses nothing.
 """
 
-from harness.scenario import FAST_CLIENT, AwaitOpen, Burst, Open, Probe, Scenario, Wait
+from harness.scenario import FAST_CLIENT, AwaitOpen, Burst, Close, Open, Probe, Scenario, Wait
 
 scenario = Scenario(
     users=2,
@@ -17,6 +17,9 @@ scenario = Scenario(
         AwaitOpen(),
         *((Burst(1, "both"), Wait(0.1)) * 50),
         AwaitOpen(),
+        Wait(0.5),
+        # A user may have as few as three streams; the slots are free again before the probe is over.
+        Close("busy"),
         Probe("an expired token", token="expired"),
         Open("idle", user=1, count=2, ttl=2.0),
         AwaitOpen(),
