@@ -56,6 +56,9 @@ DEFECTS: Final[tuple[Defect, ...]] = (
         "never-frees-slot", "per_user_limit", ("limits.slot_freed",), ("limits.exact", "cleanup.server_slots", LOST)
     ),
     Defect("never-frees-slot", "unmount", ("cleanup.server_slots",), ("limits.exact", "limits.slot_freed")),
+    Defect("resume-frees-slot-twice", "per_user_limit", ("limits.exact",), ("cleanup.server_slots",)),
+    Defect("limit-per-token", "per_user_limit", ("limits.exact",)),
+    Defect("kill-switch-keeps-slots", "kill_switch", ("limits.slot_freed",), ("limits.exact", LOST)),
     Defect("accepts-no-token", "token_required", ("security.token_required",)),
     Defect("checks-no-signature", "token_required", ("security.token_required",)),
     Defect("accepts-expired-token", "token_expiry", ("security.token_expiry",)),

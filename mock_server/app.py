@@ -103,8 +103,9 @@ class Events:
             connection, user = connection_of(scope), _user(request.who)
             if connection.gone:
                 return
-            if mock.hub.take_slot(user):
-                mock.open(connection, _ticket(mock, request, user), script, plans)
+            slot = f"{user} until {request.who.expires}" if "limit-per-token" in mock.defects else user
+            if mock.hub.take_slot(slot):
+                mock.open(connection, replace(_ticket(mock, request, user), slot=slot), script, plans)
                 return
             refused = _too_many(mock)
         answer = refused or _head(mock, request)
@@ -246,7 +247,7 @@ def _ticket(mock: Mock, request: Request, user: str) -> Ticket:
     deadline, reason = min(deadlines, default=(None, ""))
     origin = _origin(mock, request)
     return Ticket(
-        request.conn, user, request.http, request.sub, request.last_event_id, origin, deadline, reason, slot=True,
+        request.conn, user, request.http, request.sub, request.last_event_id, origin, deadline, reason,
         **_way(request),
     )  # fmt: skip
 

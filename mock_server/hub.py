@@ -50,7 +50,7 @@ class Slots:
 
     def free(self, user: str) -> None:
         self.held[user] -= 1
-        if self.held[user] <= 0:
+        if self.held[user] == 0:
             del self.held[user]
 
 
@@ -173,8 +173,12 @@ class Hub:
         """Count one more stream of this user, unless the limit is reached."""
         return self.slots.take(user, self.limit())
 
-    def free_slot(self, user: str) -> None:
-        if "never-frees-slot" not in self.defects:
+    def free_slot(self, user: str, *, resumed: bool = False) -> None:
+        """Give back the slot of a stream that ended; `resumed`: it began with a last event ID."""
+        if "never-frees-slot" in self.defects:
+            return
+        self.slots.free(user)
+        if resumed and "resume-frees-slot-twice" in self.defects:
             self.slots.free(user)
 
     def join(self, user: str, sink: Sink) -> None:

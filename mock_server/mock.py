@@ -102,8 +102,8 @@ class Mock:
     def _gone(self, stream: StreamProtocol) -> None:
         self.streams.pop(stream, None)
         self.effects.gone(stream)
-        if stream.ticket.slot and stream.ticket.user is not None:
-            self.hub.free_slot(stream.ticket.user)
+        if stream.ticket.slot:
+            self.hub.free_slot(stream.ticket.slot, resumed=bool(stream.ticket.last_event_id))
 
     def live(self, user: str | None = None, sub: str | None = None) -> list[StreamProtocol]:
         """The streams in their Stream step, of one user or subscriber or of all."""
@@ -171,6 +171,8 @@ class Mock:
         """End the streams of every user for whom the flag is off; how many ended."""
         off = [one for one in self.streams if one.ticket.user is not None and not self.flag.is_on(one.ticket.user)]
         for stream in off:
+            if "kill-switch-keeps-slots" in self.defects:
+                self.hub.slots.held[stream.ticket.slot] += 1
             if "kill-switch-mutes" in self.defects:
                 stream.hush()
             else:
@@ -195,8 +197,7 @@ class Mock:
     def _recount(self) -> None:
         """Give back the slots that a defect has kept."""
         if "never-frees-slot" not in self.defects:
-            held = [one.ticket.user for one in self.streams if one.ticket.slot and one.ticket.user is not None]
-            self.hub.slots.held = Counter(held)
+            self.hub.slots.held = Counter(one.ticket.slot for one in self.streams if one.ticket.slot)
 
     def end_all(self, how: str, reason: str) -> None:
         for stream in list(self.streams):

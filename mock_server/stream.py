@@ -35,8 +35,7 @@ _RETRY: Final = re.compile(rb"retry: ?([0-9]{1,15})\n\n")
 class Ticket:
     """Who the connection is: its id, user (None: a script that needs none), HTTP version, and when it has to end.
 
-    `deadline` is in seconds from the hand-over, `deadline_reason` token-expired or lifetime; `slot`: it holds one of
-    its user's.
+    `deadline` is in seconds from the hand-over, `deadline_reason` token-expired or lifetime; `slot`: whose it holds.
     """
 
     conn: str
@@ -47,7 +46,7 @@ class Ticket:
     origin: str | None = None
     deadline: float | None = None
     deadline_reason: str = ""
-    slot: bool = False
+    slot: str = ""
     url: str = "/"
     host: str = ""
     hops: int = 0

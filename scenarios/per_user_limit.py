@@ -1,10 +1,10 @@
-"""Does the limit of streams per user hold exactly, also under a race, and is a slot free again after a close?
+"""Does the limit of streams per user hold exactly, after reconnects and under a race, and does a close free a slot?
 
-Expected: exactly the limit is admitted, the rest get 429 with Retry-After, a closed stream's slot is given to the
-next, and other users notice nothing.
+Expected: exactly the limit is admitted, whichever token of the user is shown, the rest get 429 with Retry-After, a
+closed stream's slot is given to the next, and other users notice nothing.
 """
 
-from harness.scenario import FAST_SERVER, AwaitOpen, Burst, Close, Open, Scenario, Wait
+from harness.scenario import FAST_SERVER, AwaitOpen, Burst, Close, Network, Open, Scenario, Wait
 
 scenario = Scenario(
     users=3,
@@ -14,9 +14,14 @@ scenario = Scenario(
         AwaitOpen(),
         Open("fill", user=0, beyond_limit=-1),
         AwaitOpen(),
+        Burst(1, "both"),
+        # Only a stream that was resumed shows, by its end, what a resume has done to the count.
+        *((Network("disable"), Wait(0.2), Network("enable"), AwaitOpen(), Wait(1.2)) * 2),
         Open("extra", user=0, count=2),
+        Open("token", user=0, ttl=600.0),
         Wait(1.5),
         Close("extra"),
+        Close("token"),
         Burst(3, "both"),
         Close("fill-0"),
         Wait(1.5),

@@ -180,10 +180,20 @@ def _per_user_limit(world: World) -> None:
     for number in range(LIMIT - 1):
         world.clients.open(f"fill-{number}", names[0])
     world.run(0.5)
+    for _ in range(2):
+        _burst(world, names, 1)
+        world.run(0.2)
+        world.link(False)
+        world.run(0.2)
+        world.link(True)
+        await_open(world)
+        world.run(1.2)
     for number in range(2):
         world.clients.open(f"extra-{number}", names[0])
+    world.clients.open("token-0", names[0], ttl=600.0)
     world.run(1.5)
     world.clients.close("extra")
+    world.clients.close("token")
     _burst(world, names, 2)
     world.clients.close("fill-0")
     world.run(1.5)
@@ -212,9 +222,11 @@ def _kill_switch(world: World) -> None:
     answer: dict[str, Any] = {"status": 200, "headers": HEADERS} if let_in else {"status": 204, "headers": {}}
     world.note("probe", name="off", token="good", bytes=0, **answer)
     world.run(0.1)
+    world.clients.close()
     _step(world, "flag", lambda: world.server.flag(True))
-    world.clients.open("again-0", names[0])
-    world.run(0.5)
+    for number in range(LIMIT):
+        world.clients.open(f"again-{number}", names[0])
+    world.run(3.5)
     _burst(world, names, 2)
     world.run(0.5)
 

@@ -105,7 +105,7 @@ class Server:
         if number and "connects-twice" in self.world.defects:
             self.world.note("conn.request", "server", conn=f"{conn}b", user=sub.user, **told)
             self.world.note("conn.response", "server", conn=f"{conn}b", status=status, headers=headers)
-        self.slots[sub.user] = self.slots.get(sub.user, 0) + 1
+        self.slots[self._slot(sub)] = self.slots.get(self._slot(sub), 0) + 1
         stream = Stream(conn, sub, number, last_arrival=self.world.now, resumed=header != "")
         stream.held = [] if "late-headers" in self.world.defects else None
         if stream.resumed and "late-headers-on-resume" in self.world.defects:
@@ -133,7 +133,7 @@ class Server:
         if "refuses-resumes" in self.world.defects and header:
             return 404, {}
         limit = LIMIT + ("limit-one-too-many" in self.world.defects) - ("limit-one-too-few" in self.world.defects)
-        if self.slots.get(sub.user, 0) >= limit:
+        if self.slots.get(self._slot(sub), 0) >= limit:
             said = "soon" if "retry-after-soon" in self.world.defects else "1"
             after = {} if "no-retry-after" in self.world.defects else {"retry-after": said}
             return 429, {"content-type": "application/json", **after}
@@ -145,6 +145,11 @@ class Server:
         if "cacheable" in self.world.defects:
             del headers["cache-control"]
         return 200, headers
+
+    def _slot(self, sub: Sub) -> str:
+        """Whose slot a subscriber takes."""
+        own = sub.ttl is not None and "limit-per-token" in self.world.defects
+        return f"{sub.user} {sub.name}" if own else sub.user
 
     def _resume(self, stream: Stream, header: str) -> None:
         if not header or "ignores-last-event-id" in self.world.defects:
@@ -186,7 +191,8 @@ class Server:
         if self.streams.pop(stream.conn, None) is None:
             return
         if "never-frees-slot" not in self.world.defects:
-            self.slots[stream.sub.user] -= 1
+            twice = stream.resumed and "resume-frees-slot-twice" in self.world.defects
+            self.slots[self._slot(stream.sub)] -= 2 if twice else 1
         self.world.note("conn.end", "server", conn=stream.conn, by=by, how=how, bytes=0)
         if by == "server":
             stream.alive = stream.alive and how == "fin"
@@ -203,7 +209,7 @@ class Server:
         self.publish(None)
         one = self.buffer[-1]
         for stream in cut.values():
-            self.slots[stream.sub.user] -= 1
+            self.slots[self._slot(stream.sub)] -= 1
             self.world.note("conn.sent", "server", conn=stream.conn, what="raw", torn=one.id)
             self.world.note("conn.end", "server", conn=stream.conn, by="server", how="close", bytes=0)
             self.world.arrive(stream, partial(self.clients.torn, stream, one))
@@ -244,6 +250,8 @@ class Server:
             for stream in self.streams.values():
                 stream.alive = False
         else:
+            for stream in self.streams.values() if "kill-switch-keeps-slots" in self.world.defects else ():
+                self.slots[self._slot(stream.sub)] += 1
             self.world.at(0.05, lambda: self.drop("fin"))
 
     def rollout(self, percent: float) -> None:

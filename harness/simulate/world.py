@@ -80,6 +80,7 @@ class World:
         self.linked = up
         if not up:
             self.server.drop("rst")
+        self.note("step", step="network", state="end", act="enable" if up else "disable")
 
     def hush(self, silent: bool) -> None:
         """Nothing passes any more, and nobody is told."""

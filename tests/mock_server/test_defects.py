@@ -69,6 +69,26 @@ def frees_slot(mock):
     return mock.request(user="slots").status == 200
 
 
+def counts_a_resumed_stream_once(mock):
+    (last,) = mock.publish()
+    for _ in range(2):
+        mock.stream(last_event_id=last).close()
+        mock.until(lambda: mock.stats()["open"] == 0)
+    return not mock.stats()["slots"]
+
+
+def limits_a_user_whatever_the_token(mock):
+    return [mock.request(token=mock.token(ttl=600 + number)).status for number in range(4)][3] == 429
+
+
+def frees_what_the_flag_ended(mock):
+    mock.stream()
+    mock.order("/flag", enabled=False)
+    freed = not mock.stats()["slots"]
+    mock.order("/flag", enabled=True)
+    return freed
+
+
 def needs_a_token(mock):
     return mock.request(token=None).status == 401
 
@@ -276,6 +296,9 @@ BEHAVES = {
     "limit-one-too-many": limit_of(3),
     "limit-one-too-few": limit_of(3),
     "never-frees-slot": frees_slot,
+    "resume-frees-slot-twice": counts_a_resumed_stream_once,
+    "limit-per-token": limits_a_user_whatever_the_token,
+    "kill-switch-keeps-slots": frees_what_the_flag_ended,
     "accepts-no-token": needs_a_token,
     "checks-no-signature": needs_its_signature,
     "accepts-expired-token": needs_a_fresh_token,
