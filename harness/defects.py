@@ -1,8 +1,8 @@
 """The matrix of the selftest: for each defect, where it is run and which checks have to, and which may, ring. Data.
 
-A server's defect is a switch of the mock, `settings` are what it needs beside, `users` how many suffice; a client's is
-an attribute of `harness.clients.faulty`.  `must`: every one of these checks has to FAIL.  `may`: kin that can be FAIL
-or UNKNOWN for the same reason.  Anything else that rings is a false alarm.
+A server's defect is a switch of the mock, a client's an attribute of `harness.clients.faulty`; `settings` of the mock
+are what it needs beside, `users` how many suffice.  `must`: every one of these checks has to FAIL.  `may`: kin that can
+be FAIL or UNKNOWN for the same reason.  Anything else that rings is a false alarm.
 """
 
 from collections.abc import Mapping
@@ -129,6 +129,16 @@ DEFECTS: Final[tuple[Defect, ...]] = (
     ),
     _client("ignores-retry-after", "per_user_limit", ("reconnection.retry_after",)),
     _client("comes-back-after-refusal", "refused_for_good", ("reconnection.stops_on_refusal",)),
+    # The wrong type is the mock's, and rings its own alarm.
+    Defect(
+        "takes-any-content-type",
+        "wire_fault",
+        ("reconnection.stops_on_refusal",),
+        ("response.stream_head",),
+        "client",
+        settings={"faults": [{"name": "content-type", "parameters": {"value": "text/plain"}}]},
+        users=2,
+    ),
     _client("leaks-memory", "churn", ("cleanup.memory",)),
     _client("ignores-silence", "silent_stall", ("heartbeat.deadline",), ("reconnection.happens", LOST)),
     _client(

@@ -192,7 +192,11 @@ def _job(scenario: str, defect: Planted | None, seed: int, out: Path) -> Job:
         case Defect(subject="server"):
             own = {"defects": (defect.name,), "settings": defect.settings, "users": defect.users}
         case Defect(subject="client"):
-            own = {"client": f"harness.clients.faulty:{defect.attribute}", "users": defect.users}
+            own = {
+                "client": f"harness.clients.faulty:{defect.attribute}",
+                "settings": defect.settings,
+                "users": defect.users,
+            }
         case Packed():
             own = {"settings": defect.settings, "users": defect.users}
         case _:

@@ -14,8 +14,8 @@ give []. A driver whose user closes the subscriber while a list is carried out d
 * Decoder and OPEN go together: a decoder reads one connection. The last event ID and the reconnection time are the
   subscriber's. Failures count connections lost since the last one that stayed open for `stable_after`.
 
-A subclass that replaces `_delay`, `_last_event_id`, `_on_status` or `_decoder_for` is another client: the bad ones
-of the selftest are made so.
+A subclass that replaces `_delay`, `_last_event_id`, `_on_status`, `_on_content_type` or `_decoder_for` is another
+client: the bad ones of the selftest are made so.
 """
 
 import enum

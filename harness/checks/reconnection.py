@@ -277,10 +277,13 @@ def _refused_while_off(history: History) -> list[int]:
     ]
 
 
-@check("reconnection.stops_on_refusal", "QA-4", "SSE-13", "SSE-15", "SSE-84", subject="client")
+@check("reconnection.stops_on_refusal", "QA-4", "SSE-13", "SSE-15", "SSE-16", "SSE-84", subject="client")
 def stops_on_refusal(history: History) -> Finding:
-    """After a refusal that is final a client does not come back; it may after 5xx, 429 and one 401 if it says so."""
-    return _stops(history, lambda one, life: _final(history, one, life), "no attempt after a final refusal")
+    """After a refusal that is final a client does not come back; it may after 5xx, 429 and one 401 if it says so.  What
+    is no event stream is a refusal: nothing of it is dispatched."""
+    return _stops(
+        history, lambda one, life: _final(history, one, life), "no attempt after a final refusal, nor an event of it"
+    )
 
 
 def _final(history: History, one: Attempt, life: Life) -> bool:
@@ -306,11 +309,26 @@ def _stops(history: History, final: Callable[[Attempt, Life], bool], expected: s
         for life, number in ended
         if number + 1 < len(life.attempts) and not life.anew(number + 1)
     ]
+    wrong += [
+        f"{life.sub}: attempt {life.attempts[number].number}, with {_type(life.attempts[number])}, dispatched {count}"
+        for life, number in ended
+        if (count := _dispatched(life.attempts[number]))
+    ]
     if not ended:
         return skipped("no client got such a response")
     if wrong:
-        return failed(expected, f"{len(wrong)} of {len(ended)} were followed by another", wrong)
+        return failed(expected, f"{len(wrong)} of {len(ended)} were not the end", wrong)
     return passed(expected, f"{len(ended)} responses", (), responses=len(ended))
+
+
+def _type(one: Attempt) -> str:
+    return f"content type {one.headers.get('content-type', 'missing')}"
+
+
+def _dispatched(one: Attempt) -> int:
+    """How many events a client dispatched that it was sent with this response: others come late from one before."""
+    sent = {record["id"] for conn in one.conns for record in conn.sent if record["what"] == "event"}
+    return sum(record.kind == "sub.event" and record["id"] in sent for record in one.seen)
 
 
 @check("reconnection.survives", "QA-2", "QA-4", "SSE-34", subject="client")

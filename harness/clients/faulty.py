@@ -204,6 +204,13 @@ class _ComesBackAfterRefusal(Subscriber):
         return self._lose(now, f"status {status}") if again else super()._on_status(now, status, headers)
 
 
+class _TakesAnyContentType(Subscriber):
+    __slots__ = ()
+
+    def _on_content_type(self, now: float, value: str) -> list[Output]:
+        return super()._on_content_type(now, "text/event-stream")
+
+
 class _HidesErrors(Subscriber):
     """Tells of its first loss alone."""
 
@@ -466,6 +473,7 @@ reconnects_after_204 = _machine(_ReconnectsAfter204)
 hammers = _machine(_Hammers)
 ignores_retry_after = _machine(_IgnoresRetryAfter)
 comes_back_after_refusal = _machine(_ComesBackAfterRefusal)
+takes_any_content_type = _machine(_TakesAnyContentType)
 leaks_memory = Bad(_leaks_memory)
 hides_errors = _machine(_HidesErrors)
 dispatches_empty = _machine(_DispatchesEmpty)

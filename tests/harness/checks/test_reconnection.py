@@ -196,6 +196,17 @@ def test_what_a_client_may_retry_if_it_says_so():
     assert stops(*twice, capabilities=["status-retry"]) is Outcome.FAIL
 
 
+@pytest.mark.parametrize(("content_type", "id", "outcome"), [
+    ("text/plain", "1", Outcome.FAIL),
+    ("text/plain", "of the stream before", Outcome.PASS),
+    ("text/event-stream", "1", Outcome.SKIP),
+])  # fmt: skip
+def test_nothing_is_dispatched_of_what_is_no_event_stream(content_type, id, outcome):
+    head = sub(1.1, "response", attempt=0, status=200, headers={"content-type": content_type})
+    asked = [sub(1, "attempt", attempt=0, last_event_id=None), conn(1.05, "request", **REQUEST), head]
+    assert stops(*asked, conn(1.2, "sent", what="event", id="1"), event(1.3, id)) is outcome
+
+
 def test_checks_skip_what_was_not_exercised():
     for name in ("happens", "not_too_early", "retry_after", "no_hammering", "stops_on_204"):
         assert verdict(f"reconnection.{name}") is Outcome.SKIP

@@ -170,6 +170,13 @@ def test_comes_back_after_refusal():
     assert len(played(faulty.comes_back_after_refusal, answer(204))[1].requests) == 1
 
 
+def test_takes_any_content_type():
+    script = (b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\n\r\n", EVENT)
+    assert played(reference, script, attempts=1, settle=lambda notes, _: notes.of("sub.error"))[0].of("sub.event") == []
+    notes, _ = played(faulty.takes_any_content_type, script, settle=lambda notes, _: notes.of("sub.event"))
+    assert notes.told("sub.event", "data") == ["a"]
+
+
 def test_leaks_memory():
     played(faulty.leaks_memory, (OPENED, HOLD), attempts=1)
     assert len(faulty._HOARD.pop()) == faulty.HOARDED
