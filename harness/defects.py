@@ -115,6 +115,7 @@ DEFECTS: Final[tuple[Defect, ...]] = (
     ),
     _client("no-jitter", "refuse", ("reconnection.jitter",), ("reconnection.backoff",), users=12),
     _client("no-jitter-at-cap", "refuse", ("reconnection.jitter",), users=12),
+    _client("never-resets-backoff", "refuse", ("reconnection.backoff",), users=12),
     _client("ignores-retry", "drop_fin", ("reconnection.not_too_early",), ("reconnection.no_hammering",)),
     _client("takes-first-retry-only", "wire_allowed", ("reconnection.not_too_early",), users=40),
     _client("obeys-invalid-retry", "wire_allowed", ("reconnection.not_too_early",), users=40),

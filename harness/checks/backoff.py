@@ -2,7 +2,8 @@
 
 Theory.  The k-th wait is the one after k attempts in a row that did not become a stream.  What a client adds to the
 reconnection time has to grow with k and to differ between clients.  A stream that was open only for a moment may or
-may not count as a success: waits after it are left out unless the client says after what time it is stable.
+may not count as a success: waits after it are left out unless the client says after what time it is stable.  One that
+says so begins anew after a stream that lasted longer, however many attempts had failed before.
 """
 
 from collections import defaultdict
@@ -12,7 +13,7 @@ from statistics import mean
 
 from harness import declared
 from harness.attempts import Attempt, Life, lives
-from harness.check import Finding, check, failed, passed, skipped, unknown, waived
+from harness.check import Finding, Outcome, check, failed, passed, skipped, unknown, waived
 from harness.history import History
 from harness.timing import allowance
 
@@ -30,7 +31,10 @@ EARLY = 0.002  # what timers may round off
 
 @dataclass(frozen=True, slots=True)
 class _Wait:
-    """One wait of a client: its index, how long, how much of it is the reconnection time, how exactly that is known."""
+    """One wait of a client: its index, how long, how much of it is the reconnection time, how exactly that is known.
+
+    `again`: it is a first one, after a stable stream that came after a late one.
+    """
 
     sub: str
     index: int
@@ -38,6 +42,7 @@ class _Wait:
     reconnection: float
     error: float
     asked: bool
+    again: bool = False
 
     @property
     def beyond(self) -> float:
@@ -57,16 +62,19 @@ def _of(history: History, life: Life) -> Iterator[_Wait]:
     stable = declared.of(history).number("stable_after")
     times = declared.reconnection_times(life, history)
     index: int | None = 0
+    highest = 0
     believed = True  # until what the client does belies what it says
     for number, one in enumerate(life.attempts):
         index = _next_index(index, one, stable, first=life.anew(number))
+        highest = 0 if life.anew(number) else max(highest, index or 0)
         returns = number + 1 < len(life.attempts) and not life.anew(number + 1)
         following = life.attempts[number + 1] if returns else None
         delay, error = _delay(history, one, following)
         believed = believed and one.delay in (None, delay)
         if delay is not None and index is not None and (believed or following is not None):
             asked = bool(one.headers.get("retry-after"))
-            yield _Wait(life.sub, index, delay, times[number] or 0.0, error, asked)
+            again = index == 0 and highest >= LATE
+            yield _Wait(life.sub, index, delay, times[number] or 0.0, error, asked, again)
 
 
 def _next_index(index: int | None, one: Attempt, stable: float | None, *, first: bool) -> int | None:
@@ -95,7 +103,8 @@ def _delay(history: History, one: Attempt, following: Attempt | None) -> tuple[f
 
 @check("reconnection.backoff", "PM-1", "QA-4", subject="client")
 def backoff(history: History) -> Finding:
-    """A client that declares backoff waits longer the more attempts have failed, up to its declared cap."""
+    """A client that declares backoff waits longer the more attempts have failed, up to its declared cap, and begins
+    anew after a stream that lasted as long as it declares to be stable."""
     declares = declared.of(history)
     if not declares.can("backoff"):
         return waived("the client does not declare backoff")
@@ -105,17 +114,22 @@ def backoff(history: History) -> Finding:
     if beyond_cap:
         rows = [f"{one.sub}: waited {one.delay:.3f} s after failure {one.index}" for one in beyond_cap]
         return failed(expected, f"{len(rows)} waits exceed the cap", rows)
-    first = [one.beyond for one in waits if one.index == 0 and not one.asked]
+    first = [one.beyond for one in waits if one.index == 0 and not one.asked and not one.again]
+    again = [one.beyond for one in waits if one.again and not one.asked]
     late = [one.beyond for one in waits if one.index >= LATE and not one.asked]
     if min(len(first), len(late)) < ENOUGH:
         return skipped(f"{len(first)} first waits and {len(late)} late ones; {ENOUGH} of each are needed")
     if (room := _room(declares)) < 2 * FACTOR:
         return waived(f"the declared cap is {room:g} times the base, too little to see growth")
-    return _growth(expected, mean(first), mean(late), len(first) + len(late))
+    growth = _growth(expected, "at first", mean(first), mean(late), len(first) + len(late))
+    if growth.outcome is not Outcome.PASS or declares.number("stable_after") is None or len(again) < ENOUGH:
+        return growth
+    expected = f"after a stable stream they begin anew, {FACTOR:g} times shorter than from failure {LATE} on"
+    return _growth(expected, "after a stable stream", mean(again), mean(late), len(first) + len(again) + len(late))
 
 
-def _growth(expected: str, first: float, late: float, samples: int) -> Finding:
-    actual = f"{first:.3f} s beyond the reconnection time at first, {late:.3f} s from failure {LATE} on"
+def _growth(expected: str, when: str, first: float, late: float, samples: int) -> Finding:
+    actual = f"{first:.3f} s beyond the reconnection time {when}, {late:.3f} s from failure {LATE} on"
     ratio = late / first if first > 0 else float("inf") if late > 0 else 1.0
     if ratio >= FACTOR:
         return passed(expected, actual, (), samples=samples)

@@ -55,7 +55,8 @@ class Clients:
             self.server.cut(stream, how="rst", by="client")
             self._give_up(sub, "content type")
             return
-        sub.stream, sub.heard, sub.failures = stream, self.world.now, 0
+        sub.stream, sub.heard = stream, self.world.now
+        sub.failures = sub.failures if "never-resets-backoff" in self.world.defects else 0
         self.world.note("sub.open", sub=sub.name, attempt=stream.attempt)
         self._watch(stream)
 

@@ -116,6 +116,12 @@ def _refuse(world: World) -> None:
     world.link(True)
     world.run(5.0)
     await_open(world)
+    world.run(1.5)
+    world.link(False)
+    world.run(0.2)
+    world.link(True)
+    world.run(1.0)
+    await_open(world)
     world.run(0.5)
 
 

@@ -94,6 +94,31 @@ def test_the_law_with_full_jitter_is_never_accused(reconnection):
         assert verdict("reconnection.jitter", *records, **told) is Outcome.PASS, f"random.Random({seed})"
 
 
+def outage_and_stable_stream(last, options):
+    """Ten clients come back after an outage, have a stream for two seconds, and wait so long when that is lost."""
+    records, outage = [], [0.3, 0.6, 1.2, 2.4, 4.0]
+    for n in range(10):
+        name, t = f"s{n}", 1.0
+        for k, delay in enumerate([*outage, last]):
+            records.append(sub(t, "attempt", name, attempt=k, last_event_id=None))
+            if k in (0, len(outage)):
+                records.append(sub(t, "open", name, attempt=k))
+                t += 2.0
+            ended = {"attempt": k, "reason": "x"}
+            records += [sub(t, "end", name, **ended), sub(t, "wait", name, **ended, delay=delay)]
+            t += delay
+    records.sort(key=lambda one: one[0])
+    return verdict("reconnection.backoff", *records, **header(backoff_base=0.3, backoff_cap=4.0, **options))
+
+
+def test_after_a_stable_stream_the_waits_begin_anew():
+    assert outage_and_stable_stream(0.3, {"stable_after": 1.0}) is Outcome.PASS
+    assert outage_and_stable_stream(2.0, {"stable_after": 1.0}) is Outcome.UNKNOWN
+    assert outage_and_stable_stream(4.0, {"stable_after": 1.0}) is Outcome.FAIL
+    assert outage_and_stable_stream(4.0, {"stable_after": 3.0}) is Outcome.PASS, "it was not stable yet"
+    assert outage_and_stable_stream(4.0, {}) is Outcome.PASS, "it does not say when it is stable"
+
+
 def test_gaps_stand_for_waits_that_nobody_tells():
     records = [one for one in waits(9, lambda n: [1.0, 2.0, 4.0, 8.0, 16.0]) if one[1] != "sub.wait"]
     assert verdict("reconnection.backoff", *records, **header()) is Outcome.PASS

@@ -305,6 +305,13 @@ def test_resets_on_open_has_no_law_of_its_own_for_stability():
     assert max(bad) <= 0.01
 
 
+def test_never_resets_backoff():
+    options = {"reconnection_time": 0.0, "backoff_base": 0.01, "stable_after": 0.0}
+    scripts = answer(503), answer(503), (OPENED, EVENT), (OPENED, HOLD)
+    assert waits(played(reference, *scripts, attempts=4, options=options)[0]) == [0.005, 0.01, 0.005]
+    assert waits(played(faulty.never_resets_backoff, *scripts, attempts=4, options=options)[0]) == [0.005, 0.01, 0.02]
+
+
 def test_gives_up():
     assert played(faulty.gives_up, answer(503))[0].told("sub.error", "reason")
     assert len(played(faulty.gives_up, answer(503))[1].requests) == 1
