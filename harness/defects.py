@@ -172,7 +172,7 @@ DEFECTS: Final[tuple[Defect, ...]] = (
     _client("crashes", "steady", ("reconnection.survives",), (LOST, "delivery.every_stream", "reconnection.happens")),
     _client("gives-up", "drop_fin", ("reconnection.survives", "reconnection.happens"), (LOST,)),
     _client("forgets-token", "drop_fin", ("reconnection.credentials",), (LOST,)),
-    _client("connects-twice", "token_expiry", ("sharing.one_at_a_time",), ("cleanup.tasks",)),
+    _client("connects-twice", "token_expiry", ("sharing.one_at_a_time",), ("cleanup.tasks", LOST)),
     _client("borrows-token", "chunks", ("reconnection.credentials",), (LOST, "security.own_events", "lag.live")),
     _client(
         "keeps-expired-token",

@@ -22,8 +22,8 @@ LATE = 3  # from the third failure on, waits have to be ...
 FACTOR = 2.0  # ... so many times those after the first
 FLAT = 1.5
 STABLE = 5.0
-# A client without jitter spreads by 0.0 %.  Of 10 000 simulated runs of 8 clients with full jitter the least spread was
-# 6 %, whatever the reconnection time.
+# A client without jitter spreads by 0.0 %.  The least of 100 000 simulated runs of the reference law was 19 % for the
+# 24 clients of `refuse`, 8 % for 8 of them, and 1.5 % for 8 whose reconnection time is 30 s and whose base 0.25 s.
 SPREAD = 0.01
 LITTLE = 0.1  # of a wait: a jitter of less is measured by what the client adds, else a long `retry` would hide it
 EARLY = 0.002  # what timers may round off
@@ -165,12 +165,18 @@ def jitter(history: History) -> Finding:
     expected = f"after each number of failures the waits of {ENOUGH} clients or more spread by more than {SPREAD:.0%}"
     if not told:
         return unknown(expected, "our own lag may hide how they spread", (), samples=samples)
+    # Whose law is the longer of reconnection time and backoff adds nothing at first, and has nothing to jitter.
+    told = {index: waits for index, waits in told.items() if not all(map(_adds_nothing, waits))} or told
     flat = {index: waits for index, waits in told.items() if _spread(waits) <= SPREAD}
     worst = min(map(_spread, told.values()))
     if not flat:
         return passed(expected, f"they spread by {worst:.1%} or more", (), samples=samples, spread=worst)
     rows = [f"failure {index}: {[round(one.delay, 4) for one in waits][:ENOUGH]}" for index, waits in flat.items()]
     return failed(expected, f"they spread by {worst:.1%} after {len(flat)} of {len(told)}", rows, samples=samples)
+
+
+def _adds_nothing(one: _Wait) -> bool:
+    return one.beyond <= one.error + SPREAD * one.reconnection
 
 
 def _spread(waits: list[_Wait], sign: int = -1) -> float:

@@ -124,7 +124,7 @@ def _held(history: History, tried: list[Attempt], refused: Attempt) -> tuple[lis
     others = [one for one in tried if one is not refused and not _refused(one)]
     until = refused.t_response or refused.t_request
     before = [one for one in others if one.t_request <= until and _may_hold(one)]
-    ends = sorted((_ended(history, one) for one in before), reverse=True)
+    ends = sorted((end for one in before for end in _ends(history, one)), reverse=True)
     return ends, _probing(history, refused.t_request, until, _grace(history))
 
 
@@ -143,6 +143,14 @@ def _ended(history: History, one: Attempt) -> float:
     gone = attempts.lives(history)[one.sub].gone
     ends = [end for end in (one.t_end, *(conn.t_end for conn in one.conns)) if end is not None]
     return _noticed(history, max(ends) if ends else inf if gone is None else gone)
+
+
+def _ends(history: History, one: Attempt) -> list[float]:
+    """The last sign of the end of each stream of an attempt: a client may have opened several beside one another."""
+    streams = [conn for conn in one.conns if conn.status == 200]
+    if len(streams) < 2:
+        return [_ended(history, one)]
+    return [_noticed(history, inf if conn.t_end is None else conn.t_end) for conn in streams]
 
 
 def _noticed(history: History, end: float) -> float:

@@ -85,6 +85,15 @@ def test_jitter_that_is_missing_anywhere_fails(law):
     assert verdict("reconnection.jitter", *records, **header(reconnection_time=0.3)) is Outcome.FAIL
 
 
+def test_a_wait_that_is_the_reconnection_time_alone_has_nothing_to_jitter():
+    def law(n, k):
+        return max(0.3, min(4.0, 0.25 * 2**k) * (n + 1) / 24)
+
+    told = header(reconnection_time=0.3)
+    assert verdict("reconnection.jitter", *waits(24, lambda n: [law(n, k) for k in range(6)]), **told) is Outcome.PASS
+    assert verdict("reconnection.jitter", *waits(24, lambda n: [0.3, 0.3, 0.3]), **told) is Outcome.FAIL
+
+
 @pytest.mark.parametrize("reconnection", [0.3, 3.0, 30.0])
 def test_the_law_with_full_jitter_is_never_accused(reconnection):
     for seed in range(100):

@@ -133,6 +133,27 @@ def test_a_slot_is_taken_of_the_user_as_whom_a_client_came():
     assert exact(*TWO[:4], asked(1.01, "a", "v"), TWO[4], asked(2.01, "b", "w"), refused, *lags(9)) is Outcome.FAIL
 
 
+def test_a_stream_that_a_client_opened_beside_its_own_takes_a_slot_too():
+    def asked(t, name):
+        about = {"user": "u", "method": "GET", "path": "/", "headers": {}, "last_event_id": None, "sub": "a"}
+        return [
+            (t, "conn.request", {"conn": name, **about}),
+            (t, "conn.response", {"conn": name, "status": 200, "headers": {}}),
+        ]
+
+    def freed(*more):
+        refused = [attempt(5, "b"), sub(5.1, "response", "b", attempt=0, **REFUSED)]
+        first = [start("a"), start("b"), attempt(1, "a"), *asked(1.01, 1), *more, sub(1.1, "open", "a", attempt=0)]
+        over = [
+            sub(2, "end", "a", attempt=0, reason="eof"),
+            (2, "conn.end", {"conn": 1, "by": "server", "how": "fin", "bytes": 0}),
+        ]
+        return verdict("limits.slot_freed", *first, *over, *refused, *lags(9), **PROMISE)
+
+    assert freed() is Outcome.FAIL
+    assert freed(*asked(1.02, 2)) is not Outcome.FAIL
+
+
 def test_nothing_is_judged_without_a_promise():
     assert verdict("limits.exact") is verdict("limits.slot_freed") is exact(start("a")) is Outcome.SKIP
 
