@@ -194,3 +194,11 @@ DEFECTS: Final[tuple[Defect, ...]] = (
         ("limits.exact", "limits.slot_freed", "delivery.every_stream", LOST, "reconnection.no_hammering"),
     ),
 )
+
+# These keep somebody from a stream for as long as a scenario waits: theirs are the longest runs.
+STALLING: Final = frozenset(
+    {
+        "accepts-expired-token-on-resume", "connects-twice", "kill-switch-keeps-slots", "late-headers",
+        "late-headers-on-resume", "limit-one-too-few", "never-frees-slot", "refuses-one-user", "sends-ids-raw",
+    }
+)  # fmt: skip

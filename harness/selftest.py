@@ -23,7 +23,7 @@ from typing import Any, Final
 
 from harness import checks, locate, simulate, wirecases
 from harness.check import Outcome, Verdict, judge
-from harness.defects import DEFECTS, Defect
+from harness.defects import DEFECTS, STALLING, Defect
 from harness.judgement import judged
 from harness.pool import run_all
 from harness.results import RunResult, SelfTest
@@ -31,7 +31,7 @@ from harness.run import Job, versions
 from harness.scenario import AwaitOpen, Wait
 from harness.wirecases import Packed, WireCase
 
-AT_ONCE: Final = 16
+AT_ONCE: Final = 18
 ROOMS: Final = ("harness", "mock_server", "scenarios")
 IDLE_PRIORITY: Final = 19
 Say = Callable[[str], None]
@@ -94,8 +94,10 @@ async def _run(profile: Profile, tested: str, out: Path, say: Say) -> Report:
     plan = [
         (_job(scenario, defect, seed, out), defect) for seed in profile.seeds for scenario, defect in (*planted, *clean)
     ]
-    # What may be the longest first: else the last of them runs alone.
-    plan.sort(key=lambda one: _at_most(one[0].scenario), reverse=True)
+    # The longest first: else the last of them runs alone.
+    plan.sort(
+        key=lambda one: _length(one[0].scenario, stalls=one[1] is not None and one[1].name in STALLING), reverse=True
+    )
     trials: list[Trial] = []
     expected = sum(len(one.cases) if isinstance(one, Packed) else 1 for _, one in plan)
 
@@ -179,10 +181,10 @@ def _on_histories(count: int) -> tuple[str, ...]:
     return tuple(alarms)
 
 
-def _at_most(scenario: str) -> float:
-    """About how many seconds the steps of a scenario take where a defect keeps every wait to its limit."""
-    steps = locate.load("scenarios", scenario).scenario.steps
-    return sum(step.seconds + step.beats if isinstance(step, Wait | AwaitOpen) else 0.5 for step in steps)
+def _length(scenario: str, *, stalls: bool) -> float:
+    """About how many seconds the steps of a scenario take; `stalls`: each wait for open streams lasts to its limit."""
+    steps, waits = locate.load("scenarios", scenario).scenario.steps, Wait | AwaitOpen if stalls else Wait
+    return sum(step.seconds + step.beats if isinstance(step, waits) else 0.5 for step in steps)
 
 
 def _job(scenario: str, defect: Planted | None, seed: int, out: Path) -> Job:

@@ -16,7 +16,7 @@ scenario = Scenario(
         AwaitOpen(),
         Burst(1, "both"),
         # Only a stream that was resumed shows, by its end, what a resume has done to the count.
-        *((Network("disable"), Wait(0.2), Network("enable"), AwaitOpen(), Wait(1.2)) * 2),
+        *((Network("disable"), Wait(0.2), Network("enable"), AwaitOpen(seconds=6, beats=0), Wait(1.2)) * 2),
         Open("extra", user=0, count=2),
         Open("token", user=0, ttl=600.0),
         Wait(1.5),

@@ -5,7 +5,7 @@ import pytest
 from harness import checks, locate
 from harness.check import REGISTRY
 from harness.clients import faulty
-from harness.defects import DEFECTS
+from harness.defects import DEFECTS, STALLING
 from mock_server.defects import DEFECTS as SWITCHES
 
 checks.load()
@@ -27,3 +27,7 @@ def test_every_bad_client_is_in_the_matrix():
 
 def test_every_switch_of_the_mock_is_in_the_matrix():
     assert set(SWITCHES) == {one.name for one in DEFECTS if one.subject == "server"}
+
+
+def test_what_stalls_is_a_defect():
+    assert {one.name for one in DEFECTS} >= STALLING
