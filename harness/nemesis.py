@@ -8,6 +8,7 @@ import asyncio
 import contextlib
 import gc
 import itertools
+import re
 import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
@@ -106,7 +107,8 @@ class Nemesis:
     async def _do(self, step: Step) -> None:
         match step:
             case Wait():
-                await asyncio.sleep(step.seconds + step.beats * self.beat)
+                expiry = self.server.promises.token_expiry_within or 0.0
+                await asyncio.sleep(step.seconds + step.beats * self.beat + step.expiries * expiry)
             case AwaitOpen():
                 await self.crowd.until_open(step.seconds + step.beats * self.beat, since=self.dropped)
             case Burst():
@@ -298,15 +300,21 @@ def tampered(token: str) -> str:
     return token[:at] + (new.upper() if old.isupper() else new) + token[at + 1 :]
 
 
+# The scheme of a header, or the name of a cookie; a token may end in the = of base64.
+_BEFORE: Final = re.compile(r".* |[\w.-]+=(?=[^=])")
+
+
 def _spoiled(credential: str, how: str) -> str:
     """A header's or query's token made invalid: another one, one character another, or its last ones missing."""
-    scheme, blank, token = credential.rpartition(" ")
+    before = _BEFORE.match(credential)
+    prefix = before[0] if before else ""
+    token = credential[len(prefix) :]
     match how:
         case "forged":
-            return scheme + blank + FORGED
+            return prefix + FORGED
         case "truncated":
-            return scheme + blank + token[:-4]
+            return prefix + token[:-4]
         case "tampered":
-            return scheme + blank + tampered(token)
+            return prefix + tampered(token)
         case _:
             return credential

@@ -1,7 +1,7 @@
 """A scenario: who subscribes, what is published, what the nemesis does, and which checks must be able to judge it.
 
 Everything here is data; `harness.run` executes it.  Durations are seconds; a step's `beats` are multiples of the
-target's heartbeat, so one scenario fits a server with heartbeats of 1 s and one of 30 s.
+target's heartbeat, so one scenario fits a server with heartbeats of 1 s and one of 30 s; so do `expiries`.
 """
 
 from collections.abc import Mapping
@@ -29,10 +29,12 @@ MOST_REPLAY: Final = 2000  # events; nobody is kept waiting for a burst beyond a
 
 @dataclass(frozen=True, slots=True)
 class Wait:
-    """Let time pass: `seconds` plus `beats` heartbeats of the target."""
+    """Let time pass: `seconds`, `beats` heartbeats of the target, and `expiries` times as long as the target promises
+    that a stream may outlive its token."""
 
     seconds: float = 0.0
     beats: float = 0.0
+    expiries: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

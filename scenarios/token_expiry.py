@@ -15,7 +15,7 @@ scenario = Scenario(
         AwaitOpen(),
         Open("busy", user=1, count=2, ttl=2.0),
         AwaitOpen(),
-        *((Burst(1, "both"), Wait(0.1)) * 50),
+        *((Burst(1, "both"), Wait(0.06, expiries=0.02)) * 50),
         AwaitOpen(),
         Wait(0.5),
         # A user may have as few as three streams; the slots are free again before the probe is over.
@@ -25,7 +25,7 @@ scenario = Scenario(
         AwaitOpen(),
         Burst(2, "both"),
         # Whoever looks at the token only when there is an event to send does not see it expire.
-        Wait(5),
+        Wait(3, expiries=1),
         AwaitOpen(),
         Burst(2, "both"),
         Wait(0.5),

@@ -342,6 +342,20 @@ def test_bad_tokens_are_carried_as_good_ones_are(kind, carried, query):
 
 
 @pytest.mark.parametrize(
+    ("credential", "forged", "truncated"),
+    [
+        ("Bearer abcdef", f"Bearer {nemeses.FORGED}", "Bearer ab"),
+        ("session=abcdef", f"session={nemeses.FORGED}", "session=ab"),
+        ("abcdef==", nemeses.FORGED, "abcd"),
+        ("Bearer abcdef==", f"Bearer {nemeses.FORGED}", "Bearer abcd"),
+    ],
+)
+def test_what_stands_before_a_token_stays_as_it_is(credential, forged, truncated):
+    assert nemeses._spoiled(credential, "forged") == forged
+    assert nemeses._spoiled(credential, "truncated") == truncated
+
+
+@pytest.mark.parametrize(
     ("good", "bad"),
     [("h.p.Sig", "h.p.Aig"), ("h.p.aig", "h.p.big"), ("u.1.0f", "u.1.1f"), ("abcde", "abade"), ("h.p.", "h.a.")],
 )
