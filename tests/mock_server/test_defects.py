@@ -33,25 +33,22 @@ def brings_nothing_if_nothing_was_missed(mock):
     return len(raw.ids) == 1
 
 
-def no_heartbeat(mock):
-    raw = mock.stream()
+def beats(raw, mock):
     try:
         while b": heartbeat" not in raw.body:
             raw.more(timeout=mock.patience)
     except TimeoutError:
         return False
     return True
+
+
+def no_heartbeat(mock):
+    return beats(mock.stream(), mock)
 
 
 def beats_on_a_resumed_stream(mock):
     (last,) = mock.publish()
-    raw = mock.stream(last_event_id=last)
-    try:
-        while b": heartbeat" not in raw.body:
-            raw.more(timeout=mock.patience)
-    except TimeoutError:
-        return False
-    return True
+    return beats(mock.stream(last_event_id=last), mock)
 
 
 def heartbeat_without_id(mock):
