@@ -1,6 +1,6 @@
 """The request: that a client asks for a stream in such a way that it can be given one."""
 
-from harness import attempts, declared
+from harness import attempts
 from harness.accept import admits
 from harness.attempts import Conn
 from harness.check import Finding, check, failed, passed, skipped
@@ -13,15 +13,14 @@ def for_a_stream(history: History) -> Finding:
     conns = [(one.sub, conn) for one in attempts.attempts(history) for conn in one.conns]
     if not conns:
         return skipped("nobody but the client knows what it asked")
-    methods = ("GET", "POST") if declared.of(history).can("post") else ("GET",)
-    wrong = [f"{sub} at {conn.t:.6f}: {reason}" for sub, conn in conns if (reason := _breach(conn, methods))]
-    expected = f"{' or '.join(methods)}, and an Accept that admits text/event-stream"
+    wrong = [f"{sub} at {conn.t:.6f}: {reason}" for sub, conn in conns if (reason := _breach(conn))]
+    expected = "GET, and an Accept that admits text/event-stream"
     if wrong:
         return failed(expected, f"{len(wrong)} of {len(conns)} requests", wrong)
     return passed(expected, f"{len(conns)} requests", (), requests=len(conns))
 
 
-def _breach(conn: Conn, methods: tuple[str, ...]) -> str:
-    if conn.method not in methods:
+def _breach(conn: Conn) -> str:
+    if conn.method != "GET":
         return f"method {conn.method:.20}"
     return "" if admits(conn.accept) else f"Accept: {conn.accept or '':.80}"
