@@ -45,12 +45,15 @@ async def subscribe(session: Session, stream: Stream, new_client: Callable[[], h
 
 
 async def poll(session: Session, http: httpx.AsyncClient, after: str) -> str | None:
-    """Poll until a stream is to be tried again; the last event ID then, or None if there is no right to poll."""
+    """Poll, at least once, until a stream is to be tried again.
+
+    Returns the last event ID then, or None if there is no right to poll.
+    """
     every, again = float(session.options["poll_every"]), float(session.options.get("stream_again", 30.0))
     loop = asyncio.get_running_loop()
     until = loop.time() + again * (1 + session.rng.random() / 2)
     failures = 0
-    while loop.time() < until:
+    while True:
         session.at = None
         status, body = await _ask(session, http, after)
         if status in _DENIED:
@@ -59,7 +62,8 @@ async def poll(session: Session, http: httpx.AsyncClient, after: str) -> str | N
         failures = 0 if status == 200 else failures + 1
         after = _dispatched(session, status, body) or after
         await asyncio.sleep(every * min(2.0**failures, _SLOWER) * (0.75 + session.rng.random() / 4))
-    return after
+        if loop.time() >= until:
+            return after
 
 
 async def _ask(session: Session, http: httpx.AsyncClient, after: str) -> tuple[int | None, dict[str, Any]]:

@@ -208,7 +208,7 @@ def test_takes_a_comment_for_an_event(name, data):
 
 
 POLLED = answer(200, b'{"events": [{"id": "5", "type": "m", "data": "p"}], "last": "5"}')
-POLLS = {"poll_every": 0.001, "stream_again": 0.001}
+POLLS = {"poll_every": 0.001, "stream_again": 0.0}
 
 
 def test_no_polling_fallback():

@@ -72,6 +72,11 @@ def test_polling_goes_on_where_the_stream_was_and_the_stream_where_polling_was()
     assert not one.polling
 
 
+def test_the_events_are_asked_for_once_however_soon_a_stream_is_tried_again():
+    _, asked, resumes = run([{"events": [], "last": "6"}], options={"poll_every": 0.001, "stream_again": 0.0})
+    assert ([url for url, _ in asked], resumes[-1].last_event_id) == (["http://x/events?a=1&after=5"], "6")
+
+
 def test_a_reset_is_told():
     one, _, _ = run([{"events": [], "reset": True, "reason": "too-old", "last": "9"}, {"events": [], "last": "9"}])
     [reset] = [data for kind, data in one.writer.rows if kind == "sub.event"]

@@ -197,7 +197,7 @@ def test_polling_takes_over_and_a_stream_goes_on_after_it():
     async def play():
         async with Scripted(answer(204), poll, (OPENED, EVENT, HOLD)) as server:
             notes = Notes()
-            options = {"poll_every": 0.001, "stream_again": 0.001}
+            options = {"poll_every": 0.001, "stream_again": 0.0}
             one = session(server.url, notes, options=options, polling_url=f"{server.origin}/events")
             async with running(reference.subscribe(one)):
                 await until(lambda: len(notes.of("sub.event")) == 2)
