@@ -59,6 +59,15 @@ def test_connecting_asking_and_answering_each_take_a_turn_of_ours(worst, outcome
     assert verdict("response.prompt", asked, late, *lags(9, worst)) is outcome
 
 
+@pytest.mark.parametrize(("requests", "outcome"), [(4, Outcome.UNKNOWN), (1, Outcome.FAIL)])
+def test_behind_redirects_each_request_takes_its_turns(requests, outcome):
+    """As a machine with a load of 50 made it: three redirects, a loop that came round every 0.9 s, a good server."""
+    asked, answered = opened(**{"content-type": "text/event-stream"})[:2]
+    about = {"sub": "s", "user": "u0", "method": "GET", "path": "/", "headers": {}, "last_event_id": None}
+    hops = [(1.5 + hop, "conn.request", {"conn": f"c{hop}", **about}) for hop in range(requests)]
+    assert verdict("response.prompt", asked, *hops, (8.2, *answered[1:]), *lags(9, 0.9)) is outcome
+
+
 FAULT = [(0.4, "net.fault", {"proxy": "p", "fault": "x", "state": state}) for state in ("on", "off")]
 
 
