@@ -25,6 +25,7 @@ from harness.results import RunResult
 from harness.run import Job, Plan, resolve
 from harness.scenario import name_of
 
+_OF_A_RUN: Final = ("verdicts.json", "history.jsonl", "parts", "*/history.jsonl", "*/parts")
 INTERRUPTED: Final = "the command was interrupted before this run had saved anything"
 
 
@@ -92,7 +93,7 @@ def new_folder(config: Config, *, now: float) -> Path:
         raise HarnessError(
             f"folder {folder} cannot be written ({exc.strerror or exc}); give another one with --out"
         ) from exc
-    if (folder / "verdicts.json").exists() or next(folder.glob("*/parts"), None):
+    if any(next(folder.glob(one), None) for one in _OF_A_RUN):
         raise HarnessError(f"folder {folder} holds a run already; give a new one with --out")
     return folder
 

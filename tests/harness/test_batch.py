@@ -113,10 +113,13 @@ def test_a_default_of_the_project_is_where_folders_are_made(tmp_path):
     assert batch.new_folder(config, now=0.0).parent == tmp_path / "all"
 
 
-def test_a_folder_that_holds_a_run_is_refused(tmp_path):
+@pytest.mark.parametrize("left", ["verdicts.json", "history.jsonl", "steady/history.jsonl", "steady/parts/run.jsonl"])
+def test_a_folder_that_holds_a_run_is_refused(tmp_path, left):
+    """What is left there would be judged as what a run came to that saved nothing."""
     config = configured(tmp_path, out=str(tmp_path / "out"))
     assert batch.new_folder(config, now=0.0) == batch.new_folder(config, now=0.0) == tmp_path / "out"
-    (tmp_path / "out" / "steady" / "parts").mkdir(parents=True)
+    (tmp_path / "out" / left).parent.mkdir(parents=True, exist_ok=True)
+    (tmp_path / "out" / left).write_text("")
     with pytest.raises(HarnessError, match=r"holds a run already; give a new one with --out"):
         batch.new_folder(config, now=0.0)
 
