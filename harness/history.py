@@ -190,11 +190,19 @@ def _error(lead: Record, other: Record) -> float:
 
 
 def save(history: History, path: Path) -> None:
-    """Write a merged history as one file, each record with the role of the process it came from."""
-    with path.open("w", encoding="utf-8") as out:
-        for record in history.records:
-            line = {"t": record.t, "kind": record.kind, "role": record.role, **record.data}
-            out.write(json.dumps(line, separators=(",", ":")) + "\n")
+    """Write a merged history as one file, each record with the role of the process it came from.
+
+    The file is there as a whole or not at all: half a history would be judged as if nothing else had happened.
+    """
+    unfinished = path.with_name(f"{path.name}.unfinished")
+    try:
+        with unfinished.open("w", encoding="utf-8") as out:
+            for record in history.records:
+                line = {"t": record.t, "kind": record.kind, "role": record.role, **record.data}
+                out.write(json.dumps(line, separators=(",", ":")) + "\n")
+        unfinished.replace(path)
+    finally:
+        unfinished.unlink(missing_ok=True)
 
 
 def load(path: Path) -> History:

@@ -144,6 +144,13 @@ def test_a_merged_history_survives_saving(tmp_path):
     assert again.clock_error == pytest.approx(0.1)
 
 
+def test_a_history_is_saved_as_a_whole_or_not_at_all(tmp_path):
+    broken = history.merge([part("run", Record(101.0, "lag", {"worst": object()}))])
+    with pytest.raises(TypeError):
+        history.save(broken, tmp_path / "history.jsonl")
+    assert list(tmp_path.iterdir()) == []
+
+
 @pytest.mark.parametrize("errors", [(5.0, 0.05), (0.05, 5.0), (1.0, 2.0)])
 def test_saving_keeps_the_clock_error(tmp_path, errors):
     parts = [part("run", wall_error=errors[0]), part("load", boot="other", wall_error=errors[1]), part("server")]
