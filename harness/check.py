@@ -6,14 +6,18 @@ prints, its name never moves.  A check that raises knows nothing: UNKNOWN.  If t
 """
 
 import enum
+import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Final, Literal
+from math import isfinite
+from typing import Final, Literal, get_args
 
 from harness.errors import HarnessError
 from harness.history import History
+from harness.requirements import CATALOGUE, Level
 
 Subject = Literal["server", "client", "path", "both"]
+_NAME: Final = re.compile(r"[a-z0-9_]+\.[a-z0-9_]+")
 
 
 class Outcome(enum.IntEnum):
@@ -79,16 +83,32 @@ REGISTRY: Final[dict[str, Check]] = {}
 def check(
     name: str, *requirements: str, subject: Subject = "both", level: str = "MUST"
 ) -> Callable[[Callable[[History], Finding]], Callable[[History], Finding]]:
-    """Register a function as the check `name` ("family.rule") for these requirement ids."""
+    """Register a function as the check `name` ("family.rule") for these requirement ids.
+
+    Raises HarnessError for a name that another function has, and for whatever no catalogue knows.
+    """
+    if not isinstance(name, str) or not _NAME.fullmatch(name):
+        raise HarnessError(f'check {name!r} has no name of the form "family.rule"; give it one')
+    if strange := [one for one in requirements if one not in CATALOGUE]:
+        raise HarnessError(
+            f"check {name} is for {strange[0]!r}, which no catalogue knows; see sse-harness list requirements"
+        )
+    for word, known in ((level, get_args(Level)), (subject, get_args(Subject))):
+        if word not in known:
+            raise HarnessError(f"check {name} says {word!r}; use one of {', '.join(known)}")
 
     def note(function: Callable[[History], Finding]) -> Callable[[History], Finding]:
         sentence = " ".join((function.__doc__ or "").split("\n\n")[0].split())
-        if not sentence or (name in REGISTRY and REGISTRY[name].function.__module__ != function.__module__):
+        if not sentence or (name in REGISTRY and _origin(REGISTRY[name].function) != _origin(function)):
             raise HarnessError(f"check {name} needs a docstring and a name of its own")
         REGISTRY[name] = Check(name, requirements, level, subject, sentence, function)
         return function
 
     return note
+
+
+def _origin(function: Callable[[History], Finding]) -> tuple[str, str]:
+    return function.__module__, function.__qualname__
 
 
 def passed(expected: str, actual: str, evidence: Iterable[str] = (), **measured: float) -> Finding:
@@ -143,10 +163,28 @@ def judge(history: History, checks: Iterable[Check] | None = None) -> list[Verdi
 
 
 def _safely(one: Check, history: History) -> Finding:
+    expected = "the check judges this history"
     try:
-        return one.function(history)
-    except Exception as exc:  # whatever a check stumbles over, it is our trouble and never the target's
-        return unknown("the check judges this history", f"the check raised {type(exc).__name__}: {exc}")
+        found = one.function(history)
+    # Whatever a check stumbles over, it is our trouble and never the target's; nor does a check end the command.
+    except (Exception, SystemExit) as exc:
+        return unknown(expected, f"the check raised {type(exc).__name__}: {exc}")
+    if not _is_finding(found):
+        made = "passed(), failed(), unknown() or skipped(), with texts and finite figures"
+        return unknown(expected, f"the check returned no finding that can be used; make it with {made}")
+    return found
+
+
+def _is_finding(found: object) -> bool:
+    """Whether this is a finding, each field of which is what it has to be; a check can be anybody's."""
+    return (
+        isinstance(found, Finding)
+        and isinstance(found.outcome, Outcome)
+        and isinstance(found.evidence, tuple)
+        and all(isinstance(text, str) for text in (found.expected, found.actual, *found.evidence))
+        and isinstance(found.measured, Mapping)
+        and all(isinstance(one, int | float) and isfinite(one) for one in found.measured.values())
+    )
 
 
 def _verdict(one: Check, found: Finding, troubles: list[str]) -> Verdict:

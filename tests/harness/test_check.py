@@ -4,7 +4,7 @@ import sys
 
 import pytest
 
-from harness.check import Check, Outcome, failed, judge, passed, skipped, unknown, weighed, worst
+from harness.check import Check, Finding, Outcome, failed, judge, passed, skipped, unknown, weighed, worst
 from harness.errors import HarnessError
 from harness.history import History, Record
 
@@ -88,6 +88,59 @@ def test_registering(monkeypatch):
 def _other(history):
     """Another function of the same name."""
     return skipped("no")
+
+
+def test_two_checks_of_one_name_in_one_file_are_refused(monkeypatch):
+    monkeypatch.setattr(module, "REGISTRY", {})
+    module.check("family.rule")(_other)
+    module.check("family.rule")(_other)  # a file that is loaded once more
+
+    def another(history):
+        """The same name."""
+        return skipped("no")
+
+    with pytest.raises(HarnessError, match="a name of its own"):
+        module.check("family.rule")(another)
+
+
+@pytest.mark.parametrize(
+    ("said", "how", "sentence"),
+    [
+        ((3,), {}, "no name of the form"),
+        (("rule",), {}, "no name of the form"),
+        (("family.rule", "QA-111"), {}, "'QA-111', which no catalogue knows"),
+        (("family.rule",), {"level": "must"}, "'must'; use one of MUST"),
+        (("family.rule",), {"subject": "servr"}, "'servr'; use one of server"),
+    ],
+)
+def test_what_a_check_says_of_itself_is_known(said, how, sentence):
+    with pytest.raises(HarnessError, match=sentence):
+        module.check(*said, **how)
+
+
+@pytest.mark.parametrize(
+    "found",
+    [
+        None,
+        "PASS",
+        True,
+        Finding("PASS", "a", "b"),
+        Finding(True, "a", "b"),
+        Finding(Outcome.PASS, "a", None),
+        Finding(Outcome.PASS, "a", "b", (1,)),
+        Finding(Outcome.PASS, "a", "b", measured=None),
+        passed("a", "b", deliveries=float("nan")),
+        passed("a", "b", deliveries="many"),
+    ],
+    ids=repr,
+)
+def test_what_is_no_finding_that_can_be_used_is_unknown(found):
+    assert judged(lambda _: found).outcome is Outcome.UNKNOWN
+
+
+def test_a_check_does_not_end_the_command():
+    verdict = judged(lambda _: sys.exit(0))
+    assert (verdict.outcome, "SystemExit" in verdict.actual) == (Outcome.UNKNOWN, True)
 
 
 def test_the_worst_of_several_outcomes_is_one_finding_with_the_texts_of_those_that_had_it():
