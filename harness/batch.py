@@ -25,7 +25,7 @@ from harness.results import RunResult
 from harness.run import Job, Plan, resolve
 from harness.scenario import name_of
 
-_OF_A_RUN: Final = ("verdicts.json", "history.jsonl", "parts", "*/history.jsonl", "*/parts")
+_OF_RUNS: Final = ("history.jsonl", "parts", "*/history.jsonl", "*/parts")
 INTERRUPTED: Final = "the command was interrupted before this run had saved anything"
 
 
@@ -82,8 +82,11 @@ def is_own(plan: Plan) -> bool:
     return plan.target is None and plan.own_client
 
 
-def new_folder(config: Config, *, now: float) -> Path:
-    """A folder for results: the one of --out, which must hold no run yet, or a new one. Raises HarnessError."""
+def new_folder(config: Config, *, now: float, records: bool = True) -> Path:
+    """A folder for results: the one of --out, or a new one. Raises HarnessError if it holds results already, or runs.
+
+    Not `records`: the runs are there, and only what is judged of them is new.
+    """
     folder = _by_time(config.results, now) if config.out is None else config.out
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -93,7 +96,7 @@ def new_folder(config: Config, *, now: float) -> Path:
         raise HarnessError(
             f"folder {folder} cannot be written ({exc.strerror or exc}); give another one with --out"
         ) from exc
-    if any(next(folder.glob(one), None) for one in _OF_A_RUN):
+    if any(next(folder.glob(one), None) for one in ("verdicts.json", *(_OF_RUNS if records else ()))):
         raise HarnessError(f"folder {folder} holds a run already; give a new one with --out")
     return folder
 

@@ -173,7 +173,8 @@ def judge_again(run: Path, out: str | None) -> int:
         kind="run", target=_one([one.target for one in runs]), client=_one([one.client for one in runs]), runs=runs,
         environment=signoff.environment(), started=time.time(),
     )  # fmt: skip
-    return _finished(results, config, None if out is None else batch.new_folder(config, now=time.time()))
+    folder = None if out is None else batch.new_folder(config, now=time.time(), records=False)
+    return _finished(results, config, folder)
 
 
 @commands.command()

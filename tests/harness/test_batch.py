@@ -124,6 +124,15 @@ def test_a_folder_that_holds_a_run_is_refused(tmp_path, left):
         batch.new_folder(config, now=0.0)
 
 
+def test_what_is_judged_of_a_run_may_lie_beside_it(tmp_path):
+    config = configured(tmp_path, out=str(tmp_path))
+    (tmp_path / "history.jsonl").write_text("")
+    assert batch.new_folder(config, now=0.0, records=False) == tmp_path
+    (tmp_path / "verdicts.json").write_text("")
+    with pytest.raises(HarnessError, match="holds a run already"):
+        batch.new_folder(config, now=0.0, records=False)
+
+
 def test_a_folder_that_cannot_be_written_is_one_sentence(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(HarnessError) as caught:
