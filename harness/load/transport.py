@@ -58,7 +58,7 @@ class Names:
                 raise
             else:
                 return sock
-        del self.known[host, port]
+        self.known.pop((host, port), None)  # another greenlet may have been refused meanwhile
         raise refused
 
 

@@ -96,6 +96,24 @@ assert any("refused" in one[1].lower() for one in told if one[0] == "error"), to
     )
 
 
+def test_many_may_be_refused_at_a_time(patched):
+    """As when a load balancer goes away: each is a network error, and no subscriber ends by it."""
+    patched(
+        PEER
+        + r"""
+from harness.load.transport import Names
+shared, free = Names(), socket.socket()
+free.bind(("127.0.0.1", 0))
+def refused():
+    try: shared.connect("127.0.0.1", free.getsockname()[1], None)
+    except OSError as exc: return "refused" in str(exc).lower()
+asked = [gevent.spawn(refused) for _ in range(3)]
+gevent.joinall(asked)
+assert all(one.value for one in asked), asked
+"""
+    )
+
+
 def test_a_new_token_is_fetched_once_after_a_401(patched):
     patched(
         PEER
