@@ -23,7 +23,7 @@ class Publisher:
 
     process: subprocess.Popen[bytes]
     url: str = ""
-    passes: Sequence[Mapping[str, Any]] = ()
+    passes: Sequence[Mapping[str, Any]] = field(default=(), repr=False)
     lock: RLock = field(default_factory=RLock)
 
     @classmethod

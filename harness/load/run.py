@@ -25,7 +25,6 @@ import gevent
 from gevent.event import Event
 
 from harness import history, meters
-from harness.errors import HarnessError
 from harness.history import Writer
 from harness.load.lag import record_lag
 from harness.load.parts import Inbox
@@ -189,8 +188,8 @@ class LoadRun:
         """What keeps a phase from ending is trouble; the phases after it follow."""
         try:
             yield
-        except (HarnessError, OSError) as exc:
-            self.trouble(f"{phase}: {exc}")
+        except Exception as exc:
+            self.trouble(f"{phase}: {str(exc) or type(exc).__name__}")
 
 
 def start(plan: Plan, *, users: int, processes: int, number: int, ask: Ask, say: Say) -> LoadRun:

@@ -49,7 +49,7 @@ class Order:
 
     run: str
     url: str
-    passes: list[Mapping[str, Any]]
+    passes: list[Mapping[str, Any]] = field(repr=False)  # whoever raises is printed with its arguments
     options: Mapping[str, Any]
     promises: Mapping[str, Any]
     seed: int = 1

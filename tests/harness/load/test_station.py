@@ -58,6 +58,7 @@ def test_each_process_takes_its_share_of_the_users(patched):
         STATION
         + """
 one = station("a", "b", "c", "d", index=1, of=2)
+assert "Bearer" not in repr(one), one  # gevent prints whoever raises
 for _ in range(3): gevent.spawn(one.subscribe)
 until(lambda: len(one.members) == 3)
 started = [(data["sub"], data["user"]) for data in one.sink.of("sub.start")]
