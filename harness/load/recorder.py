@@ -98,7 +98,8 @@ class Tally:
     def note(self, t: float, kind: str, data: Mapping[str, Any], offset: float) -> None:
         """Count a record; `offset` is wall clock minus monotonic clock."""
         match kind:
-            case "sub.event" if "at" in data:
+            # The stamp of an event that is not as it was made can be anything.
+            case "sub.event" if data.get("intact") and "at" in data:
                 latency = max(0.0, t + offset - float(data["at"]))
                 self.latencies.append(latency)
                 self.total.add(latency)
