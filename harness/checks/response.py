@@ -82,5 +82,7 @@ def _wait(history: History, one: attempts.Attempt) -> tuple[float, float] | None
     begin = settled(history, one.t_request, until)
     if one.source != "client" or begin is None or begin > until:
         return None
-    waited_in_vain = not answered and one.t_end is None and until - begin > PROMPT
+    # closing a subscriber ends what it waits for
+    to_the_end = one.t_end is None or (life.gone is not None and one.t_end >= life.gone)
+    waited_in_vain = not answered and to_the_end and until - begin > PROMPT
     return (begin, until) if answered or waited_in_vain else None

@@ -49,6 +49,10 @@ def test_a_head_that_never_comes_is_late_too():
     assert verdict("response.prompt", waiting, *lags(9)) is Outcome.FAIL
     assert verdict("response.prompt", waiting, (9, "step", {"step": "wait", "state": "end"})) is Outcome.UNKNOWN
     assert verdict("response.prompt", waiting, *lags(2)) is Outcome.SKIP
+    closed = sub(8, "close"), sub(8.01, "end", attempt=0, reason="close")
+    assert verdict("response.prompt", waiting, *closed, *lags(9)) is Outcome.FAIL
+    given_up = sub(8, "end", attempt=0, reason="no head"), sub(8.5, "close")
+    assert verdict("response.prompt", waiting, *given_up, *lags(9)) is Outcome.SKIP
 
 
 @pytest.mark.parametrize(("worst", "outcome"), [(1.3, Outcome.UNKNOWN), (0.9, Outcome.FAIL)])
