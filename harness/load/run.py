@@ -196,7 +196,9 @@ def start(plan: Plan, *, users: int, processes: int, number: int, ask: Ask, say:
     """Phase 1 for so many users. Raises HarnessError if the server cannot be started or reached."""
     folder = new_folder(plan, number, now=time.time())
     parts = folder / plan.scenario / "parts"
-    writer = meters.open_history(parts / "run.jsonl", "run", **plan.header(users=users, processes=processes))
+    # Workers measure their clocks by this one, which is right by definition.
+    header = plan.header(users=users, processes=processes)
+    writer = meters.open_history(parts / "run.jsonl", "run", wall_error=0.0, **header)
     try:
         publisher = Publisher.start(
             parts=parts, target=plan.target_file, settings=plan.settings, count=min(users, plan.most_users)
@@ -206,7 +208,8 @@ def start(plan: Plan, *, users: int, processes: int, number: int, ask: Ask, say:
         raise
     order = Order(
         run=folder.name + f"/{time.monotonic_ns()}", url=publisher.url, passes=list(publisher.passes),
-        options=plan.options, promises=_plain(plan.promises.as_dict()), seed=plan.seed, tagged=plan.target is None,
+        options=plan.options, promises=_plain(plan.promises.as_dict()), offset=time.time() - time.monotonic(),
+        seed=plan.seed, tagged=plan.target is None,
         ca_file=None if plan.target is None or plan.target.ca_file is None else str(plan.target.ca_file),
     )  # fmt: skip
     one = LoadRun(plan, folder, writer, publisher, Inbox(parts, order.run), order, ask, say)

@@ -23,6 +23,7 @@ from locust.exception import StopUser
 
 from harness.clients import Session
 from harness.history import Writer
+from harness.load.clock import Clock
 from harness.load.figures import report
 from harness.load.lag import record_lag
 from harness.load.recorder import Recorder, Sink
@@ -45,6 +46,7 @@ class Order:
     """What the master tells its workers of a run; it travels as a plain mapping.
 
     passes: user, headers and query of those who may subscribe; this process takes every `of`-th from `index` on.
+    offset: the master's wall clock minus its monotonic clock, in seconds.
     """
 
     run: str
@@ -52,6 +54,7 @@ class Order:
     passes: list[Mapping[str, Any]] = field(repr=False)  # whoever raises is printed with its arguments
     options: Mapping[str, Any]
     promises: Mapping[str, Any]
+    offset: float
     seed: int = 1
     tagged: bool = False
     ca_file: str | None = None
@@ -70,12 +73,13 @@ class Member:
 
 @dataclass(slots=True)
 class Station:
-    """This process's part of a run. `admit` gets fresh headers of a user."""
+    """This process's part of a run. `admit` gets fresh headers of a user; `clock`: this process's."""
 
     order: Order
     sink: Sink
     environment: Environment
     admit: Admit
+    clock: Clock = field(default_factory=Clock)
     recorder: Recorder = field(init=False)
     engine: Engine = field(init=False)
     members: dict[str, Member] = field(default_factory=dict)
@@ -85,9 +89,8 @@ class Station:
 
     def __post_init__(self) -> None:
         order = self.order
-        self.recorder = Recorder(
-            self.sink, time.monotonic, Promises.of({"promises": order.promises}), time.time() - time.monotonic()
-        )
+        promises = Promises.of({"promises": order.promises})
+        self.recorder = Recorder(self.sink, time.monotonic, promises, order.offset + self.clock.shift)
         self.engine = Sockets(_tls(order))
 
     def start(self) -> None:

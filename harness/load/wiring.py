@@ -5,6 +5,7 @@ workers hold a `Station`.  They talk by Locust's messages, which a standalone ru
 
     sse-hello    worker -> master     a worker is ready; if a run is on, it gets its order
     sse-order    master -> workers    a `station.Order`
+    sse-clock    worker -> master     what time it is, answered by sse-clocked; before the worker takes part
     sse-ask      master -> workers    census, drain, close; each answered by
     sse-answer   worker -> master     with the number of the question
     sse-part     worker -> master     what is left of a worker's history, before it answers `close` or quits
@@ -33,6 +34,7 @@ from locust.runners import STATE_MISSING, MasterRunner, Runner, WorkerRunner
 from harness import meters
 from harness.errors import HarnessError
 from harness.load import run as load_run
+from harness.load.clock import Clock, measured
 from harness.load.parts import FIELD, packed
 from harness.load.plan import LONGEST, Plan, plan_of, run_time
 from harness.load.recorder import Outbox, Sink
@@ -42,6 +44,7 @@ from harness.load.station import Order, Station
 WRONG_USAGE: Final = 2
 STATION_WITHIN: Final = 10.0
 ADMIT_WITHIN: Final = 30.0
+CLOCK_WITHIN: Final = 1.0
 RATE: Final = 5.0
 log = logging.getLogger("sse")
 
@@ -87,6 +90,7 @@ class Wires:
     run: LoadRun | None = None
     station: Station | None = None
     sink: Sink | None = None
+    ordered: str = ""  # the run of the latest order
     arrived: Event = field(default_factory=Event)
     began: float | None = None  # when the users of the present run began to subscribe
     runs: int = 0
@@ -94,6 +98,7 @@ class Wires:
     interrupts: int = 0
     answers: dict[str, Any] = field(default_factory=dict)
     passes: dict[str, "AsyncResult"] = field(default_factory=dict)
+    clocked: AsyncResult = field(default_factory=AsyncResult)
     codes: list[int] = field(default_factory=list)
 
     @property
@@ -121,12 +126,14 @@ class Wires:
             events.quitting.add_listener(self._quitting)
             events.worker_report.add_listener(self._report)
             self._on("sse-hello", self._hello)
+            self._on("sse-clock", self._clock_asked)
             self._on("sse-answer", self._answer)
             self._on("sse-part", self._part)
             self._on("sse-admit", self._admit, concurrent=True)
         if not isinstance(self.runner, MasterRunner):
             events.report_to_master.add_listener(self._send_with_report)
-            self._on("sse-order", self._order)
+            self._on("sse-order", self._order, concurrent=True)
+            self._on("sse-clocked", self._clocked)
             self._on("sse-ask", self._asked, concurrent=True)
             self._on("sse-admitted", self._admitted)
         if not self.leads:
@@ -226,6 +233,9 @@ class Wires:
         if self.run is not None and not self.run.finishing:
             self._send_order(msg.node_id)
 
+    def _clock_asked(self, msg: Any, **_: Any) -> None:
+        self.runner.send_message("sse-clocked", {**meters.identity("run"), "asked": msg.data}, msg.node_id)
+
     def _ask(self, what: str, data: Mapping[str, Any], seconds: float) -> tuple[dict[str, Any], list[str]]:
         """Ask every process of users; answers by client, and who did not answer in time."""
         self.question += 1
@@ -268,21 +278,36 @@ class Wires:
 
     def _order(self, msg: Any, **_: Any) -> None:
         order = Order(**msg.data)
-        if self.station is not None:
-            if self.station.order.run == order.run:
-                return
-            if not self.station.closed:
-                self.station.close()
-        self.sink = self._new_sink(order)
-        self.station = Station(order, self.sink, self.environment, self._fresh)
+        if self.ordered == order.run:
+            return
+        self.ordered = order.run
+        clock = Clock() if self.leads else measured(self._clock)
+        if self.ordered != order.run:  # another run has begun meanwhile
+            return
+        if self.station is not None and not self.station.closed:
+            self.station.close()
+        self.sink = self._new_sink(order, clock)
+        self.station = Station(order, self.sink, self.environment, self._fresh, clock)
         self.station.start()
         self.arrived.set()
 
-    def _new_sink(self, order: Order) -> Sink:
+    def _clock(self) -> Mapping[str, Any] | None:
+        asked, self.clocked = time.monotonic(), AsyncResult()
+        self.runner.send_message("sse-clock", asked)
+        try:
+            told: Mapping[str, Any] = self.clocked.get(timeout=CLOCK_WITHIN)
+        except gevent.Timeout:
+            return None
+        return told if told["asked"] == asked else None  # else it is the late answer to a question before
+
+    def _clocked(self, msg: Any, **_: Any) -> None:
+        self.clocked.set(msg.data)
+
+    def _new_sink(self, order: Order, clock: Clock) -> Sink:
         role = f"load-{order.index}"
         if self.run is not None:
             return meters.open_history(self.run.parts / f"{role}.jsonl", role)
-        return Outbox(time.monotonic, meters.identity(role))
+        return Outbox(time.monotonic, clock.header(role, order.offset))
 
     def _asked(self, msg: Any, **_: Any) -> None:
         answer: Mapping[str, Any] = {"alive": [], "missing": [], "buckets": [], "highest": 0.0}

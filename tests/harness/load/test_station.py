@@ -39,7 +39,8 @@ def station(*users, **more):
     environment = Environment()
     environment.create_local_runner()
     order = Order(run="r", url="http://h/s?x=1", passes=passes, options={"policy": "resilient", "other": 1},
-                  promises={"max_latency": 1.0}, tagged=True, **more)
+                  promises={"max_latency": 1.0}, offset=0.0, tagged=True,
+                  **more)
     one = Station(order, Sink(), environment, lambda user: None)
     one.engine = Engine()
     one.start()
