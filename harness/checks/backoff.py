@@ -33,7 +33,8 @@ EARLY = 0.002  # what timers may round off
 class _Wait:
     """One wait of a client: its index, how long, how much of it is the reconnection time, how exactly that is known.
 
-    `again`: it is a first one, after a stable stream that came after a late one.
+    `asked`: its length was the server's wish. `again`: it is a first one, after a stable stream that came after a late
+    one.
     """
 
     sub: str
@@ -72,7 +73,7 @@ def _of(history: History, life: Life) -> Iterator[_Wait]:
         delay, error = _delay(history, one, following)
         believed = believed and one.delay in (None, delay)
         if delay is not None and index is not None and (believed or following is not None):
-            asked = bool(one.headers.get("retry-after"))
+            asked = bool(one.headers.get("retry-after")) or one.status == 401  # which asks for a new token, at once
             again = index == 0 and highest >= LATE
             yield _Wait(life.sub, index, delay, times[number] or 0.0, error, asked, again)
 

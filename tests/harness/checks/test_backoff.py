@@ -161,6 +161,23 @@ def test_waits_that_the_server_asked_for_are_not_judged():
     assert verdict("reconnection.jitter", *records, **header()) is Outcome.SKIP
 
 
+def test_coming_back_with_a_new_token_is_no_wait():
+    """A token that expired while the network was away: the 401 comes as a late failure, and its answer at once."""
+    records = waits(9, lambda n: [1.0, 2.0, 2.0, 2.2])
+    for n in range(9):
+        at = 8.3 + n / 1000
+        records += [
+            sub(at, "attempt", f"s{n}", attempt=4, last_event_id=None),
+            sub(at + 0.01, "response", f"s{n}", attempt=4, status=401, headers={}),
+            sub(at + 0.02, "end", f"s{n}", attempt=4, reason="status 401"),
+            sub(at + 0.03, "attempt", f"s{n}", attempt=5, last_event_id=None),
+        ]
+    records.sort(key=lambda one: one[0])
+    assert verdict("reconnection.backoff", *records, *lags(9), **header()) is Outcome.PASS
+    hammering = [(t, kind, {**data, "status": 503} if "status" in data else data) for t, kind, data in records]
+    assert verdict("reconnection.backoff", *hammering, *lags(9), **header()) is not Outcome.PASS
+
+
 def test_after_polling_the_waits_begin_anew():
     """Ten clients are refused five times each, always after the same time: a flat law, if these were waits."""
     records = []
