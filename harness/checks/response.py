@@ -54,7 +54,7 @@ def prompt(history: History) -> Finding:
     """The head of the response comes at once, without waiting for the first event."""
     promised = declared.of(history).promises.max_latency
     bound = PROMPT if promised is None else max(PROMPT, promised)
-    waits = [(one, *wait) for one in attempts.attempts(history) if (wait := _wait(history, one)) is not None]
+    waits = [(one, *wait) for one in attempts.attempts(history) if (wait := _wait(history, one, bound)) is not None]
     if not waits:
         return skipped("no attempt was opened in a quiet window by a client that records its attempts")
     judged = [
@@ -73,8 +73,11 @@ def prompt(history: History) -> Finding:
     )  # fmt: skip
 
 
-def _wait(history: History, one: attempts.Attempt) -> tuple[float, float] | None:
-    """From when until when an attempt waited for its head (or waited in vain) while nothing was broken."""
+def _wait(history: History, one: attempts.Attempt, bound: float) -> tuple[float, float] | None:
+    """From when until when an attempt waited for its head while nothing was broken; in vain, if longer than the bound.
+
+    Who ended a wait in vain does not matter: the run, the client whose patience was at its end, or the server.
+    """
     life = attempts.lives(history)[one.sub]
     ends = [t for t in (one.t_response, one.t_open, one.told_end, life.gone) if t is not None]
     until = min(ends, default=history.end)
@@ -82,7 +85,4 @@ def _wait(history: History, one: attempts.Attempt) -> tuple[float, float] | None
     begin = settled(history, one.t_request, until)
     if one.source != "client" or begin is None or begin > until:
         return None
-    # closing a subscriber ends what it waits for
-    to_the_end = one.t_end is None or (life.gone is not None and one.t_end >= life.gone)
-    waited_in_vain = not answered and to_the_end and until - begin > PROMPT
-    return (begin, until) if answered or waited_in_vain else None
+    return (begin, until) if answered or until - begin > bound else None

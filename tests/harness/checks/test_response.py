@@ -52,7 +52,9 @@ def test_a_head_that_never_comes_is_late_too():
     closed = sub(8, "close"), sub(8.01, "end", attempt=0, reason="close")
     assert verdict("response.prompt", waiting, *closed, *lags(9)) is Outcome.FAIL
     given_up = sub(8, "end", attempt=0, reason="no head"), sub(8.5, "close")
-    assert verdict("response.prompt", waiting, *given_up, *lags(9)) is Outcome.SKIP
+    assert verdict("response.prompt", waiting, *given_up, *lags(9)) is Outcome.FAIL
+    refused = sub(1.1, "end", attempt=0, reason="connection refused"), sub(8.5, "close")
+    assert verdict("response.prompt", waiting, *refused, *lags(9)) is Outcome.SKIP
 
 
 @pytest.mark.parametrize(("worst", "outcome"), [(1.3, Outcome.UNKNOWN), (0.9, Outcome.FAIL)])
