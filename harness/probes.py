@@ -86,7 +86,9 @@ async def _get(server: Server, user: str, url: str, *, accept: str = "applicatio
     port = address.port or (443 if secure else 80)
     try:
         async with asyncio.timeout(PATIENCE):
-            reader, writer = await asyncio.open_connection(address.hostname, port, ssl=secure)
+            reader, writer = await asyncio.open_connection(
+                address.hostname, port, ssl=secure, happy_eyeballs_delay=0.25
+            )
             try:
                 http = h11.Connection(h11.CLIENT)
                 asked = h11.Request(method="GET", target=target, headers=list(headers.items()))

@@ -41,7 +41,7 @@ from harness.crowd import Crowd
 from harness.errors import HarnessError
 from harness.history import Writer
 from harness.nemesis import Nemesis
-from harness.proxy.control import Proxy, start_network
+from harness.proxy.control import Proxy, start_network, upstream_of
 from harness.scenario import Network, Scenario, name_of
 from harness.servers import ForeignServer, MockServer, Server
 from harness.target import Promises, Target, load_target
@@ -283,7 +283,7 @@ async def _phases(plan: Plan, writer: Writer, parts: Path, say: Say, start: Star
             network = await start_network(history=parts / "network.jsonl", start=start)
             stack.push_async_callback(network.stop)
             watchers.append(asyncio.create_task(network.died()))
-            proxy = await network.proxy("stream", _address(server.url))
+            proxy = await network.proxy("stream", upstream_of(server.url))
         nemesis = _nemesis(plan, writer, server, proxy)
         stack.push_async_callback(nemesis.crowd.close)
         work = asyncio.create_task(_scenario(plan, nemesis, say), name="scenario")
@@ -310,11 +310,6 @@ async def _server(plan: Plan, writer: Writer, parts: Path, start: Start) -> Serv
     if plan.target is not None:
         return ForeignServer(plan.target, writer)
     return await MockServer.start(parts / "server.jsonl", plan.settings, start)
-
-
-def _address(url: str) -> str:
-    parts = httpx.URL(url)
-    return f"{parts.host}:{parts.port or 80}"
 
 
 def _nemesis(plan: Plan, writer: Writer, server: Server, proxy: Proxy | None) -> Nemesis:

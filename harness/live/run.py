@@ -13,14 +13,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-import httpx
-
 from harness import history, meters
 from harness.crowd import Crowd
 from harness.history import History, Record, Writer
 from harness.live.background import Background
 from harness.nemesis import Nemesis
-from harness.proxy.control import start_network
+from harness.proxy.control import start_network, upstream_of
 from harness.run import Plan, drain
 from harness.scenario import Scenario, Step
 from harness.servers import ForeignServer, MockServer, Server
@@ -129,11 +127,10 @@ class Live:
         return await MockServer.start(self._parts / "server.jsonl", self.plan.settings)
 
     async def _add_proxy(self) -> str:
-        upstream = httpx.URL(self.server.url)
         network = await start_network(history=self._parts / "network.jsonl")
         self.stack.push_async_callback(network.stop)
         self._watch(network.died(), self.nemesis.writer, self.stack)
-        self.nemesis.proxy = await network.proxy("stream", f"{upstream.host}:{upstream.port or 80}")
+        self.nemesis.proxy = await network.proxy("stream", upstream_of(self.server.url))
         self.nemesis.crowd.address = self.nemesis.proxy.listen
         return self.nemesis.proxy.listen
 

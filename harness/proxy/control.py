@@ -9,6 +9,7 @@ import asyncio
 import contextlib
 import json
 import os
+import secrets
 import shutil
 import socket
 import time
@@ -17,6 +18,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, Literal
 from urllib.parse import quote, urlsplit
+
+import httpx
 
 from harness.children import Child, Start, end, executed, fate
 from harness.errors import HarnessError
@@ -94,6 +97,8 @@ class Network:
 
     async def proxy(self, name: str, upstream: str) -> Proxy:
         """A proxy on an ephemeral loopback port to `upstream` ("host:port"); created disabled, then enabled."""
+        if self.kind == "url":  # others use it too, and several runs of ours at a time
+            name = f"{name}-{os.getpid()}-{secrets.token_hex(4)}"
         # The real server forgets the port of a disabled proxy; a bound socket that does not listen keeps it.
         reserved = None if self.kind == "embedded" else bound("127.0.0.1", 0)
         listen = "127.0.0.1:0" if reserved is None else f"127.0.0.1:{reserved.getsockname()[1]}"
@@ -153,6 +158,13 @@ async def start_network(kind: Kind | None = None, history: Path | None = None, s
         await network.stop()
         raise
     return network
+
+
+def upstream_of(url: str) -> str:
+    """The server of an http URL as proxies take it: "host:port", an IPv6 address in brackets."""
+    parts = httpx.URL(url)
+    host = f"[{parts.host}]" if ":" in parts.host else parts.host
+    return f"{host}:{parts.port or 80}"
 
 
 def attributes(toxic: Toxic) -> dict[str, int]:

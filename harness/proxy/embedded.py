@@ -340,21 +340,23 @@ async def _connect(address: str) -> socket.socket:
     failure: OSError = OSError(f"{address} has no address")
     try:
         async with asyncio.timeout(CONNECT_WITHIN):
-            for family, kind, protocol, _, where in await loop.getaddrinfo(*split(address), type=socket.SOCK_STREAM):
-                one = socket.socket(family, kind, protocol)
-                one.setblocking(False)
-                try:
-                    await loop.sock_connect(one, where)
-                    one.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-                    return one
-                except OSError as exc:
-                    one.close()
-                    failure = exc
-                except BaseException:
-                    one.close()
-                    raise
+            found = await loop.getaddrinfo(*split(address), type=socket.SOCK_STREAM)
     except TimeoutError as exc:
-        raise OSError(f"{address} did not answer") from exc
+        raise OSError(f"{address} was not found in time") from exc
+    for family, kind, protocol, _, where in found:
+        one = socket.socket(family, kind, protocol)
+        one.setblocking(False)
+        try:
+            async with asyncio.timeout(CONNECT_WITHIN / len(found)):  # none takes the time of the others
+                await loop.sock_connect(one, where)
+            one.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            return one
+        except OSError as exc:
+            one.close()
+            failure = exc
+        except BaseException:
+            one.close()
+            raise
     raise failure
 
 

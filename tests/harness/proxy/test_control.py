@@ -10,7 +10,7 @@ from toxiproxy.api import APIConsumer
 from harness import history
 from harness.errors import HarnessError
 from harness.faults import Toxic
-from harness.proxy.control import attributes, chosen, start_network
+from harness.proxy.control import attributes, chosen, start_network, upstream_of
 
 BINARY = pytest.param("binary", marks=pytest.mark.skipif(not REAL, reason=f"no Toxiproxy: {INSTALL}"))
 
@@ -105,12 +105,19 @@ def test_a_url_is_used_and_left_running(embedded, peer, monkeypatch):
     async def play():
         network = await start_network()
         assert (network.kind, network.version) == ("url", "embedded")
-        proxy = await network.proxy("mine", peer.address)
+        # Others may use it, too: several runs of ours at a time do, each with a proxy of the same name.
+        mine, another = await network.proxy("mine", peer.address), await network.proxy("mine", peer.address)
         await network.stop()
-        assert refused(proxy.listen)
+        assert refused(mine.listen)
+        assert refused(another.listen)
 
     asyncio.run(play())
     assert embedded.answers()
+
+
+def test_an_upstream_with_an_ipv6_address_stands_in_brackets():
+    urls = ("http://h:81/s?a", "http://h/s", "http://[::1]:82/s")
+    assert [upstream_of(url) for url in urls] == ["h:81", "h:80", "[::1]:82"]
 
 
 @pytest.mark.slow

@@ -8,6 +8,7 @@ import pytest
 import requests
 from peers import DIFFERENCES, nothing_comes, read, refused, reset, to_end
 
+from harness.proxy import embedded
 from harness.proxy.embedded import Link
 
 
@@ -92,6 +93,31 @@ def test_disable_closes_and_refuses_and_enable_takes_the_same_port(proxy, peer):
     client, upstream = peer.pair(proxy.listen)
     client.sendall(b"again")
     assert read(upstream, 5) == b"again"
+
+
+@pytest.mark.slow
+def test_an_address_that_does_not_answer_leaves_time_for_the_next(monkeypatch, peer):
+    """A name with two addresses, the first a black hole: whoever connects without the proxy gets through."""
+    monkeypatch.setattr(embedded, "CONNECT_WITHIN", 3.0)
+    host, port = peer.address.split(":")
+
+    async def play():
+        loop = asyncio.get_running_loop()
+        connect = loop.sock_connect
+
+        async def found(*_, **__):
+            return [(socket.AF_INET, socket.SOCK_STREAM, 0, "", (host, one)) for one in (1, int(port))]
+
+        async def connected(one, where):
+            await (asyncio.Event().wait() if where[1] == 1 else connect(one, where))
+
+        monkeypatch.setattr(loop, "getaddrinfo", found)
+        monkeypatch.setattr(loop, "sock_connect", connected)
+        one = await embedded._connect("two.test:80")
+        assert one.getpeername() == (host, int(port))
+        one.close()
+
+    asyncio.run(play())
 
 
 def test_a_disabled_proxy_keeps_its_port(toxiproxy, peer, server):
