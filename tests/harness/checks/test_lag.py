@@ -50,6 +50,13 @@ def test_an_event_that_never_came_on_an_open_quiet_stream_is_overdue():
     assert live(sub(2.2, "end", attempt=0, reason="x"), *lags(6)) is Outcome.SKIP
 
 
+def test_a_publication_that_took_longer_than_the_bound_tells_nothing_of_it():
+    for done, outcome in ((2.3, Outcome.PASS), (3.9, Outcome.SKIP)):
+        published = (2.0, "published", {**PUBLISHED[2], "done": done})
+        opened = sub(1, "open", attempt=0)
+        assert verdict("lag.live", opened, published, got(done - 0.1), *lags(6), **PROMISE) is outcome
+
+
 def test_where_something_was_broken_nothing_is_stale():
     fault = (1.5, "net.fault", {"proxy": "p", "fault": "latency", "state": "on"})
     assert live(fault, got(4), *lags(6)) is Outcome.SKIP
