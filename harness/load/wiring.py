@@ -151,6 +151,10 @@ class Wires:
     def _resolve(self) -> None:
         given = self.given
         try:
+            if getattr(given, "host", None):
+                raise HarnessError(
+                    f"--host {given.host} names no server here; name it in a target file with SSE_TARGET"
+                )
             self.plan = plan_of(
                 self.file, self.checks, rate=given.sse_rate, seed=given.sse_seed, settings=given.sse_mock_settings,
                 out=given.sse_out, environ=os.environ, folder=Path.cwd(),

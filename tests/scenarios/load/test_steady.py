@@ -131,6 +131,9 @@ def test_wrong_usage_is_one_sentence_and_exit_2(locust):
     assert run.ended() == 2
     assert re.search(r"^sse-harness: .*nope.toml cannot be read", run.said(), re.M)
     assert "Traceback" not in run.said()
+    run = locust(*headless("--host", "http://127.0.0.1:9"))
+    assert run.ended() == 2
+    assert "sse-harness: --host http://127.0.0.1:9 names no server here" in run.said()
 
 
 def test_a_folder_with_a_run_is_not_written_to(locust, tmp_path):
