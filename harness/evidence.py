@@ -15,8 +15,9 @@ were on it.  A pass of the signed target with another client shows the server's 
 minutes to runs that had both, never reconnects, which are the client's doing, and it stands in for no such run.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from math import isfinite
 from typing import Final
 
 from harness.check import Outcome, Verdict
@@ -66,7 +67,7 @@ def amounts(least: Mapping[str, float], whole: Sequence[Judged], half: Sequence[
         judged = [*whole, *half] if name in SERVERS_HALF else whole
         by_run = {id(run): run for run, _ in judged}
         each = [_amount(name, run, [one for owner, one in judged if owner is run]) for run in by_run.values()]
-        found[name] = max(each, default=0.0) if name == "users" else sum(each, 0.0)
+        found[name] = most(each) if name == "users" else sum(each, 0.0)
     return found
 
 
@@ -74,4 +75,9 @@ def _amount(name: str, run: RunResult, verdicts: Sequence[Verdict]) -> float:
     if name == "runs":
         return 1.0
     measured = [verdict.measured[name] for verdict in verdicts if name in verdict.measured]
-    return max(measured, default=run.figures.get(name, 0.0) if name in WHOLE_RUN else 0.0)
+    return most(measured or ([run.figures.get(name, 0.0)] if name in WHOLE_RUN else ()))
+
+
+def most(figures: Iterable[float]) -> float:
+    """The largest of these figures, 0 where there is none: what is no finite number is no evidence."""
+    return max(filter(isfinite, figures), default=0.0)

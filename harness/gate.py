@@ -23,7 +23,7 @@ from textwrap import shorten
 from typing import Final
 
 from harness.check import Outcome, Verdict
-from harness.evidence import Judged, Signed, amounts
+from harness.evidence import Judged, Signed, amounts, most
 from harness.policy import VERSION, Need, Policy, Stage
 from harness.results import Criterion, Decision, RunResult, SelfTest, SignOff, gaps
 from harness.scenario import name_of
@@ -222,9 +222,9 @@ def _unfit(stage: Stage, runs: Sequence[RunResult]) -> Iterator[str]:
 
 
 def _few_users(stage: Stage, runs: Iterable[RunResult]) -> Iterator[str]:
-    most = max((run.figures.get("users", 0.0) for run in runs if run.outcome is not Outcome.SKIP), default=0.0)
-    if most < stage.users:
-        yield f"no run with {stage.users} users (at most {most:g})"
+    users = most(run.figures.get("users", 0.0) for run in runs if run.outcome is not Outcome.SKIP)
+    if users < stage.users:
+        yield f"no run with {stage.users} users (at most {users:g})"
 
 
 def _untested(selftest: SelfTest | None) -> Iterator[str]:

@@ -46,6 +46,14 @@ def test_each_run_counts_the_most_of_its_verdicts_and_runs_are_summed():
     assert amounts(least, [], []) == {"runs": 0.0, "deliveries": 0.0, "users": 0.0}
 
 
+@pytest.mark.parametrize("odd", [float("nan"), float("inf")])
+def test_what_is_no_number_is_no_evidence_in_whatever_order(odd):
+    for users in ((odd, 3.0), (3.0, odd)):
+        assert amounts({"users": 1.0}, [(BOTH, verdict(users=one)) for one in users], [])["users"] == 3.0
+        assert amounts({"users": 1.0}, [(run(users=one), verdict()) for one in users], [])["users"] == 3.0
+    assert amounts({"minutes": 1.0}, [(run(minutes=odd), verdict()), (BOTH, verdict(minutes=2.0))], [])["minutes"] == 2
+
+
 def test_what_no_check_measured_is_that_of_the_run_if_it_is_of_the_whole_run():
     whole = [(run(users=4.0, minutes=2.0, deliveries=50.0), verdict())]
     least = dict.fromkeys(("users", "minutes", "deliveries"), 1.0)

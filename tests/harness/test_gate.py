@@ -120,6 +120,17 @@ def test_deliveries_that_no_check_rests_on_do_not_count():
     assert gate(run(GOOD[2], figures={"deliveries": 500.0, "users": 5.0}), stage=stage).outcome is Decision.HOLD
 
 
+@pytest.mark.parametrize("odd", [float("nan"), float("inf")])
+def test_evidence_that_is_no_number_holds(odd):
+    decided = gate(run(verdict("a.lost", "QA-1", deliveries=odd), GOOD[2], figures={"users": odd}))
+    assert decided.outcome is Decision.HOLD
+    assert decided.reasons == (
+        "QA-1: too little evidence: 0 of at least 100 deliveries", "no run with 1 users (at most 0)"
+    )  # fmt: skip
+    for users in ((5.0, odd), (odd, 5.0)):
+        assert gate(*(run(*GOOD, figures={"users": one}) for one in users)).outcome is Decision.GO
+
+
 def test_users_that_no_check_measured_are_those_of_the_run():
     stage = replace(STAGE, required={"SEC-3": Need(least={"users": 5.0})})
     assert gate(run(GOOD[2]), stage=stage).outcome is Decision.GO
