@@ -85,7 +85,7 @@ class SelfTest:
 
     @property
     def sound(self) -> bool:
-        return self.planted > 0 and self.caught == self.planted and self.false_alarms == 0
+        return self.planted > 0 and self.caught == self.planted and self.false_alarms == 0 and not self.missed
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -247,6 +247,7 @@ def _plain(value: Any) -> Any:
 
 _TEXT: Final = {"type": "string"}
 _TEXTS: Final = {"type": "array", "items": _TEXT}
+_WHOLE: Final = {"type": "integer"}
 _NUMBERS: Final = {"type": "object", "additionalProperties": {"type": ["number", "null"]}}
 _OUTCOME: Final = {"enum": [one.name for one in Outcome]}
 _DECISION: Final = {"enum": [one.value for one in Decision]}
@@ -270,7 +271,10 @@ JSON_SCHEMA: Final[Mapping[str, Any]] = {
         }
     ),
     "if": {"properties": {"kind": {"const": "signoff"}}},
-    "then": {"required": ["signoff"], "properties": {"signoff": {"$ref": "#/$defs/signoff"}}},
+    "then": {
+        "required": ["signoff"],
+        "properties": {"signoff": {"$ref": "#/$defs/signoff"}, "selftest": {"$ref": "#/$defs/selftest"}},
+    },
     "$defs": {
         "verdict": _record(
             {
@@ -281,7 +285,7 @@ JSON_SCHEMA: Final[Mapping[str, Any]] = {
         "run": _record(
             {
                 "scenario": _TEXT, "target": _TEXT, "client": _TEXT, "outcome": _OUTCOME, "history": _TEXT,
-                "reason": _TEXT, "figures": _NUMBERS, "seed": {"type": "integer"}, "started": {"type": "number"},
+                "reason": _TEXT, "figures": _NUMBERS, "seed": _WHOLE, "started": {"type": "number"},
                 "verdicts": {"type": "array", "items": {"$ref": "#/$defs/verdict"}},
             }
         ),
@@ -291,9 +295,10 @@ JSON_SCHEMA: Final[Mapping[str, Any]] = {
                 "evidence": _NUMBERS, "least": _NUMBERS, "scenarios": _TEXTS,
             }
         ),
+        "selftest": _record({"caught": _WHOLE, "planted": _WHOLE, "false_alarms": _WHOLE, "missed": _TEXTS}),
         "signoff": _record(
             {
-                "stage": {"type": "integer"}, "outcome": _DECISION, "rehearsal": {"type": "boolean"},
+                "stage": _WHOLE, "outcome": _DECISION, "rehearsal": {"type": "boolean"},
                 "reasons": _TEXTS, "warnings": _TEXTS, "claim": _TEXT, "policy": _TEXT,
                 "criteria": {"type": "array", "items": {"$ref": "#/$defs/criterion"}},
                 "out_of_scope": {"type": "array", "items": _TEXTS},

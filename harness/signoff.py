@@ -105,7 +105,26 @@ def _is_signed(told: Any) -> bool:
         and 0 < started < FAR
         and isinstance(environment, dict)
         and isinstance(environment.get("artefact"), str)
+        and (signed["outcome"] != Decision.GO or _is_go(told))
     )
+
+
+def _is_go(told: Mapping[str, Any]) -> bool:
+    """Whether a GO rests on all that a GO has to rest on, and nothing in the file speaks against it."""
+    signed, runs, tested = told["signoff"], told["runs"], told.get("selftest", {})
+    return (
+        bool(runs and signed["criteria"] and tested)
+        and not signed["reasons"]
+        and all((one["outcome"], one["decision"]) == ("PASS", "GO") for one in signed["criteria"])
+        and SelfTest(**{name: tested[name] for name in ("caught", "planted", "false_alarms", "missed")}).sound
+        and all(_only_warns(run, signed["warnings"]) for run in runs)
+    )
+
+
+def _only_warns(run: Mapping[str, Any], warnings: Sequence[str]) -> bool:
+    """Whether a run has no failure, or none without its warning."""
+    failed = [f"FAIL in {run['scenario']} ({one['check']})" for one in run["verdicts"] if one["outcome"] == "FAIL"]
+    return bool(failed) == (run["outcome"] == "FAIL") and all(any(one in told for told in warnings) for one in failed)
 
 
 def signed_of(plans: Sequence[Plan]) -> Signed:

@@ -88,6 +88,7 @@ def test_a_rehearsal_says_so_in_front_of_its_verdict(rehearsal, headline):
 def test_a_selftest_is_sound_only_with_every_defect_caught_and_no_false_alarm():
     assert not SelfTest(caught=0, planted=0, false_alarms=0).sound
     assert not SelfTest(caught=3, planted=3, false_alarms=1).sound
+    assert not SelfTest(caught=3, planted=3, false_alarms=0, missed=("a: b did not ring",)).sound
 
 
 def test_verdicts_json_is_what_its_schema_says():

@@ -1,16 +1,18 @@
 import json
 import shutil
+from dataclasses import replace
 
 import pytest
 
 from harness import gate, selftest, signoff
+from harness.check import Outcome, Verdict
 from harness.config import load_config
 from harness.errors import HarnessError
 from harness.evidence import Signed
 from harness.load import launch
 from harness.policy import load_policy
 from harness.requirements import CATALOGUE
-from harness.results import Decision, Results, SelfTest, SignOff, to_json
+from harness.results import Criterion, Decision, Results, RunResult, SelfTest, SignOff, to_json
 
 POLICY = """
 version = 1
@@ -140,9 +142,17 @@ def test_the_selftest_runs_where_none_is_stored(order, monkeypatch, capsys):
     ]
 
 
-SIGNED = SignOff(stage=10, outcome=Decision.GO, rehearsal=False)
+WARNED = Verdict("x.y", ("VAL-2",), "MUST", "both", Outcome.FAIL, "", "seen", (), {})
+SIGNED = SignOff(
+    stage=10, outcome=Decision.GO, rehearsal=False, warnings=("VAL-2: FAIL in steady (x.y): seen (out of scope)",),
+    criteria=(Criterion(requirement="QA-1", outcome=Outcome.PASS, decision=Decision.GO),),
+)  # fmt: skip
+RAN = RunResult(
+    scenario="steady", target="theirs", client="reference", outcome=Outcome.FAIL, history="", verdicts=(WARNED,)
+)  # fmt: skip
 BEFORE = Results(
-    kind="signoff", target="theirs", client="reference", signoff=SIGNED, started=5.0, environment={"artefact": "abc"}
+    kind="signoff", target="theirs", client="reference", runs=(RAN,), signoff=SIGNED, selftest=SOUND, started=5.0,
+    environment={"artefact": "abc"},
 )  # fmt: skip
 
 
@@ -180,6 +190,19 @@ def test_the_stage_before_is_read_from_its_folder(tmp_path):
         {"signoff": {"stage": True}},
         {"signoff": {"stage": float("inf")}},
         {"signoff": {"outcome": "FINE"}},
+        {"runs": []},
+        {"runs": [to_json(BEFORE)["runs"][0] | {"outcome": "PASS"}]},
+        {"runs": [to_json(BEFORE)["runs"][0] | {"verdicts": []}]},
+        {"runs": [to_json(BEFORE)["runs"][0] | {"scenario": "churn"}]},
+        {"selftest": None},
+        {"selftest": {"caught": 1, "planted": 1, "false_alarms": 0}},
+        {"selftest": {"caught": 0, "planted": 9, "false_alarms": 0, "missed": []}},
+        {"selftest": {"caught": 9, "planted": 9, "false_alarms": 0, "missed": ["a: b did not ring"]}},
+        {"signoff": {"criteria": []}},
+        {"signoff": {"criteria": [to_json(BEFORE)["signoff"]["criteria"][0] | {"decision": "NO-GO"}]}},
+        {"signoff": {"criteria": [to_json(BEFORE)["signoff"]["criteria"][0] | {"outcome": "SKIP"}]}},
+        {"signoff": {"reasons": ["QA-1: FAIL in steady"]}},
+        {"signoff": {"warnings": []}},
         "",
         "[]",
         "{}",
@@ -193,6 +216,11 @@ def test_what_no_sign_off_wrote_is_no_stage_before(tmp_path, changed):
         changed = {**plain, **changed, **({"signoff": {**plain["signoff"], **inner}} if inner else {})}
     with pytest.raises(HarnessError, match="holds no sign-off; give --previous the folder of one"):
         signoff.previous_of(saved(tmp_path, changed))
+
+
+def test_a_hold_need_not_rest_on_anything(tmp_path):
+    held = replace(BEFORE, runs=(), selftest=None, signoff=replace(SIGNED, outcome=Decision.HOLD, criteria=()))
+    assert signoff.previous_of(saved(tmp_path, to_json(held))).outcome is Decision.HOLD
 
 
 def test_the_artefact_is_target_and_client(order, tmp_path):
