@@ -100,12 +100,14 @@ def run_scenarios(
     defects: tuple[str, ...],
 ) -> int:  # fmt: skip
     """Run scenarios against the mock or a target, judge them, write reports."""
+    import reports
     from harness import batch, signoff
     from harness.progress import watching
     from harness.results import Results
 
     config = _configured(target=target, client=client, out=out, jobs=jobs)
     batch.load_checks(config)
+    reports.demand(config.paths("reports"))
     batch.resolved(batch.jobs_of(names, config, out=Path(), seeds=(seed,), defects=defects))
     batch.try_network()
     folder = batch.new_folder(config, now=time.time())
@@ -139,23 +141,23 @@ def signoff(
     seed: int, jobs: int | None,
 ) -> int:  # fmt: skip
     """Everything a stage needs -> one report, GO / HOLD / NO-GO."""
+    import reports
     from harness import batch
     from harness import signoff as signing
-    from harness.results import exit_code
 
     config = _configured(target=target, client=client, out=out, jobs=jobs)
     batch.load_checks(config)
+    reports.demand(config.paths("reports"))
     order = signing.ordered(
         config, stage=stage, policy=None if policy is None else Path(policy), seed=seed,
         previous=None if previous is None else Path(previous),
     )  # fmt: skip
     _say_loop()
     results = signing.signed_off(order)
-    report = _written(results, config, order.out)
     click.echo("\n".join(map(plain, signing.lines(results))))
-    click.echo(f"report: {report}")
+    code = _reported(results, config, order.out)
     click.echo(results.headline)
-    return exit_code(results.outcome)
+    return code
 
 
 @commands.command("judge")
@@ -323,18 +325,16 @@ for _name, _what in LATER.items():
 
 
 def _finished(results: Any, config: Config, folder: Path | None, *, interrupted: bool = False) -> int:
-    """Write the reports of runs, say the outcome first and then why; returns the exit code."""
+    """Say the outcome of runs first and then why, write the reports; returns the exit code."""
     from harness.results import exit_code
 
-    report = None if folder is None else _written(results, config, folder)
     click.echo(results.headline)
     if interrupted:
         click.echo("  interrupted: what follows is what was known by then")
     for one in results.runs:
         click.echo("\n".join(map(plain, _told(one))))
-    if report is not None:
-        click.echo(f"report: {report}")
-    return UNKNOWN if interrupted else exit_code(results.outcome)
+    code = exit_code(results.outcome) if folder is None else _reported(results, config, folder)
+    return UNKNOWN if interrupted else code
 
 
 def _told(run: Any) -> list[str]:
@@ -349,12 +349,20 @@ def _told(run: Any) -> list[str]:
     return told
 
 
-def _written(results: Any, config: Config, folder: Path) -> Path:
-    """Write all reports; returns the one to read first."""
+def _reported(results: Any, config: Config, folder: Path) -> int:
+    """Write all reports and name the one to read first; the exit code, which is no pass where one of them failed."""
     import reports
+    from harness.results import exit_code
 
-    written = reports.write_all(results, folder, folders=config.paths("reports"))
-    return next((path for path in written if path.suffix == ".html"), folder)
+    code = exit_code(results.outcome)
+    try:
+        reports.write_all(results, folder, folders=config.paths("reports"))
+    except HarnessError as exc:
+        click.echo(f"sse-harness: {plain(exc)}", err=True)
+        code = code or UNKNOWN
+    first = folder / "report.html"
+    click.echo(f"report: {first if first.exists() else folder}")
+    return code
 
 
 def _one(names: Sequence[str]) -> str:

@@ -12,6 +12,13 @@ from harness.errors import HarnessError
 from harness.results import Results
 
 
+def demand(folders: Iterable[Path] = ()) -> None:
+    """Load every format, so that none turns out to be broken when the work is done. Raises HarnessError."""
+    folders = tuple(folders)
+    for name in locate.names("reports", folders):
+        _writer(name, folders)
+
+
 def write_all(
     results: Results, out: Path, *, only: Iterable[str] | None = None, folders: Iterable[Path] = ()
 ) -> list[Path]:
@@ -28,7 +35,9 @@ def write_all(
             written.append(_writer(name, folders)(results, out))
         except HarnessError as exc:
             faults.append(str(exc))
-        except Exception as exc:  # a format of the user's own must not cost the others
+        except OSError as exc:
+            faults.append(f"report {name!r} cannot be written ({exc}); make room, or give another folder with --out")
+        except (Exception, SystemExit) as exc:  # a format of the user's own must not cost the others
             faults.append(f"report {name!r} failed: {type(exc).__name__}: {exc}; mend it")
     if faults:
         raise HarnessError("; ".join(faults))

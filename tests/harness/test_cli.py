@@ -10,8 +10,11 @@ from pathlib import Path
 
 import pytest
 
+import reports
 from harness import cli, selftest
-from harness.results import SelfTest
+from harness.check import Outcome
+from harness.errors import HarnessError
+from harness.results import Results, RunResult, SelfTest
 
 START_OF_A_TOKEN = base64.b64encode(b'{"user":"')
 SOUND = SelfTest(caught=3, planted=3, false_alarms=0)
@@ -106,6 +109,51 @@ def test_a_fault_of_the_user_is_one_sentence_and_exit_2(capsys, argv, sentence):
     code, out, [line] = said(capsys, *argv)
     assert (code, out) == (2, [])
     assert line == f"sse-harness: {sentence}" or (sentence.endswith(": ") and sentence in line)
+
+
+@pytest.mark.parametrize("argv", [["run", "steady"], ["signoff", "--stage", "10"]])
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("", "report 'mine' defines no `write(results, out)`; add it"),
+        ("raise SystemExit(0)", "cannot be imported: SystemExit: 0; mend the report"),
+        (None, "for reports does not exist; create it or mend [tool.sse-harness]"),
+    ],
+)
+def test_a_report_format_that_cannot_be_loaded_is_told_before_anything_runs(
+    capsys, monkeypatch, fake_runs, argv, text, sentence
+):
+    monkeypatch.setattr(selftest, "stored", lambda: SOUND)
+    Path("pyproject.toml").write_text('[tool.sse-harness]\nreports = ["own"]\n')
+    if text is not None:
+        Path("own").mkdir()
+        Path("own/mine.py").write_text(text)
+    code, out, [line] = said(capsys, *argv)
+    assert (code, out) == (2, [])
+    assert line.endswith(sentence)
+    assert not Path("reports").exists()
+
+
+def test_a_report_that_fails_costs_neither_the_outcome_nor_the_other_reports(capsys, fake_runs, monkeypatch):
+    Path("own").mkdir()
+    Path("own/broken.py").write_text("def write(results, out):\n    raise SystemExit(0)\n")
+    Path("pyproject.toml").write_text('[tool.sse-harness]\nreports = ["own"]\n')
+    monkeypatch.setattr(selftest, "stored", lambda: SOUND)
+    code, out, err = said(capsys, "signoff", "--stage", "10", "--policy", "policy.toml", "--out", "out")
+    assert (code, out[-2:]) == (3, ["report: out/report.html", "REHEARSAL HOLD"])
+    assert err[-1] == "sse-harness: report 'broken' failed: SystemExit: 0; mend it"
+
+
+@pytest.mark.parametrize(("outcome", "code"), [(Outcome.PASS, 3), (Outcome.FAIL, 1), (Outcome.UNKNOWN, 3)])
+def test_without_one_of_its_reports_nothing_is_a_pass(capsys, monkeypatch, outcome, code):
+    def full(*_, **__):
+        raise HarnessError("report 'html' cannot be written")
+
+    monkeypatch.setattr(reports, "write_all", full)
+    run = RunResult(scenario="s", target="t", client="c", outcome=outcome, history="")
+    results = Results(kind="run", target="t", client="c", runs=(run,))
+    assert cli._finished(results, cli._configured(), Path("out")) == code
+    assert capsys.readouterr().out.splitlines() == [outcome.name, f"  {outcome.name:<7} s", "report: out"]
 
 
 @pytest.mark.parametrize("name", ["load/steady", "targets/starlette_app", "steady"])

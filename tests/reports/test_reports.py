@@ -36,11 +36,15 @@ def test_a_format_that_fails_does_not_cost_the_others(results, tmp_path):
     folder.mkdir()
     (folder / "broken.py").write_text("def write(results, out):\n    raise ValueError('no')\n")
     (folder / "empty.py").write_text("")
+    (folder / "ends.py").write_text("def write(results, out):\n    raise SystemExit(0)\n")
+    (folder / "full.py").write_text("def write(results, out):\n    raise OSError(28, 'No space left on device')\n")
+    wanted = ["broken", "empty", "ends", "full", "jnit", "junit"]
     with pytest.raises(HarnessError) as caught:
-        reports.write_all(results, tmp_path, only=["broken", "empty", "jnit", "junit"], folders=[folder])
+        reports.write_all(results, tmp_path, only=wanted, folders=[folder])
     assert str(caught.value) == (
         "report 'broken' failed: ValueError: no; mend it; report 'empty' defines no `write(results, out)`; add it; "
-        "there is no report 'jnit'; did you mean junit?"
+        "report 'ends' failed: SystemExit: 0; mend it; report 'full' cannot be written ([Errno 28] No space left on "
+        "device); make room, or give another folder with --out; there is no report 'jnit'; did you mean junit?"
     )
     assert (tmp_path / "junit.xml").is_file()
 
