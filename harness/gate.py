@@ -7,9 +7,9 @@ is young enough.  What blocks:
             out of scope at this stage (then it is a warning, printed and not blocking)
     HOLD    a required requirement is UNKNOWN, not judged, not by each check that the policy names, below its least
             evidence or too old; a scenario of the stage was not run, was skipped or could not judge what it is for;
-            too few users or seeds; the margin of lost events is not reached; the selftest is missing or not n/n with
-            0 false alarms; the previous stage is not GO; the environment failed in a run, or what the harness brought
-            into it (the mock, a load's client)
+            too few users or seeds; a load run lighter than the stage asks for; the margin of lost events is not
+            reached; the selftest is missing or not n/n with 0 false alarms; the previous stage is not GO; the
+            environment failed in a run, or what the harness brought into it (the mock, a load's client)
 
 What counts is what `harness.evidence` says is about the target and the client that are signed off.  A failure of the
 other one of a run, which is the harness's own, is our trouble: HOLD.  The evidence of a requirement: each run counts
@@ -65,6 +65,7 @@ def decide(
         *short,
         *_unfit(stage, runs),
         *_few_users(stage, of_target),
+        *_light(stage, of_target),
         *_untested(selftest),
         *_unprepared(stage, previous, signed, now),
     ]
@@ -225,6 +226,23 @@ def _few_users(stage: Stage, runs: Iterable[RunResult]) -> Iterator[str]:
     users = most(run.figures.get("users", 0.0) for run in runs if run.outcome is not Outcome.SKIP)
     if users < stage.users:
         yield f"no run with {stage.users} users (at most {users:g})"
+
+
+def _light(stage: Stage, runs: Iterable[RunResult]) -> Iterator[str]:
+    """A load run with fewer subscribers than the stage's load has users, or a shorter one.
+
+    A subscriber is one that got a stream, however often; the time is that of the whole run, start and drain with it.
+    """
+    asked = stage.load
+    for run in runs:
+        if asked is None or run.scenario != f"load_{name_of(asked.name)}" or _says_nothing(run):
+            continue
+        subscribers = run.figures.get("streams", 0.0) - run.figures.get("reconnects", 0.0)
+        if not (subscribers >= asked.users and run.seconds >= asked.seconds):
+            yield (
+                f"{run.scenario} had {subscribers:g} of {asked.users} subscribers and lasted {run.seconds:.0f} s of "
+                f"{asked.seconds} s: the target, its tokens or this machine could not carry it"
+            )
 
 
 def _untested(selftest: SelfTest | None) -> Iterator[str]:

@@ -18,6 +18,9 @@ Number = TypeVar("Number", int, float)
 
 VERSION: Final = 1
 DEFAULT: Final = Path(__file__).with_name("policy.toml")
+MOST_USERS: Final = 5000  # of a load run, and so are its seconds and its rate
+LONGEST: Final = 3600.0
+HIGHEST_RATE: Final = 1000.0
 EVIDENCE: Final = ("deliveries", "reconnects", "users", "minutes", "runs")
 
 
@@ -39,7 +42,7 @@ class Load:
 
     name: str
     users: int
-    seconds: float
+    seconds: int
     rate: float
 
 
@@ -158,9 +161,9 @@ def _load(table: Table) -> Load | None:
     load = table.table("load", ("name", "users", "seconds", "rate"))
     return Load(
         name=load.get("name", str, "steady"),
-        users=_positive(load, "users", int),
-        seconds=_positive(load, "seconds", float),
-        rate=_positive(load, "rate", float),
+        users=_positive(load, "users", int, most=MOST_USERS),
+        seconds=_positive(load, "seconds", int, most=LONGEST),
+        rate=_positive(load, "rate", float, most=HIGHEST_RATE),
     )
 
 
@@ -171,10 +174,14 @@ def _previous(table: Table, percent: int) -> int | None:
     return stage
 
 
-def _positive(table: Table, name: str, kind: type[Number], default: Number | None = None) -> Number:
+def _positive(
+    table: Table, name: str, kind: type[Number], default: Number | None = None, *, most: float = math.inf
+) -> Number:
     value = table.need(name, kind) if default is None else table.get(name, kind, default)
     if not 0 < value < math.inf:
         raise table.fault(f"{name!r} is {value}; give a number above 0")
+    if value > most:
+        raise table.fault(f"{name!r} is {value}; give a number above 0 and at most {most:g}")
     return value
 
 

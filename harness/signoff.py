@@ -170,7 +170,7 @@ def signed_off(order: Order) -> Results:
 def _with_load(order: Order, load: Load, recorded: Batch) -> Batch:
     """The batch with the stage's load run behind it: that one wants the machine for itself."""
     with watching(0) as watch:
-        watch.say(f"load {load.name}: {load.users} users for {load.seconds:g} s")
+        watch.say(f"load {load.name}: {load.users} users for {load.seconds} s")
         try:
             return Batch((*recorded.runs, _loaded(order, load)))
         except KeyboardInterrupt:
@@ -180,7 +180,7 @@ def _with_load(order: Order, load: Load, recorded: Batch) -> Batch:
 def _loaded(order: Order, load: Load) -> RunResult:
     """The result of the load run; UNKNOWN with the reason where it left no history that can be judged."""
     amount = launch.Load(
-        users=load.users, spawn_rate=max(20.0, load.users / 10), seconds=int(load.seconds), rate=load.rate
+        users=load.users, spawn_rate=max(20.0, load.users / 10), seconds=load.seconds, rate=load.rate
     )  # fmt: skip
     seed = order.jobs[0].seed
     try:

@@ -14,15 +14,13 @@ from harness.config import load_config
 from harness.errors import HarnessError
 from harness.load import launch
 from harness.locate import sentence
+from harness.policy import HIGHEST_RATE, LONGEST, MOST_USERS
 from harness.scenario import FAST_CLIENT
 from harness.subscriber import CAPABILITIES
 from harness.target import Promises, Target, load_target
 
 TARGET: Final = "SSE_TARGET"
 DEADLINE_BEATS: Final = 2.5
-HIGHEST_RATE: Final = 1000.0
-MOST_USERS: Final = 5000
-LONGEST: Final = 3600.0
 DEFAULT_SECONDS: Final = 60.0
 SERVER: Final[Mapping[str, Any]] = {"heartbeat": 5.0, "retry_ms": 500, "history_events": False}
 CLIENT: Final[Mapping[str, Any]] = {**FAST_CLIENT, "reconnection_time": 0.5}

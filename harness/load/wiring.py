@@ -36,10 +36,11 @@ from harness.errors import HarnessError
 from harness.load import run as load_run
 from harness.load.clock import Clock, measured
 from harness.load.parts import FIELD, packed
-from harness.load.plan import LONGEST, Plan, plan_of, run_time
+from harness.load.plan import Plan, plan_of, run_time
 from harness.load.recorder import Outbox, Sink
 from harness.load.run import UNKNOWN, LoadRun
 from harness.load.station import Order, Station
+from harness.policy import LONGEST
 
 WRONG_USAGE: Final = 2
 STATION_WITHIN: Final = 10.0

@@ -221,11 +221,11 @@ def test_what_the_stage_lists_by_path_is_found_by_its_name():
         STAGE,
         scenarios=("./mine/steady.py", "a.b:c"),
         seeds=2,
-        load=Load(name="./x/far.py", users=1, seconds=1.0, rate=1.0),
+        load=Load(name="./x/far.py", users=1, seconds=1, rate=1.0),
     )
     runs = [run(*GOOD, seed=seed, scenario=name) for seed in (1, 2) for name in ("steady", "a.b.c")]
     assert gate(*runs, stage=stage).reasons == ("not run: load_far",)
-    assert gate(*runs, run(*GOOD, scenario="load_far"), stage=stage).outcome is Decision.GO
+    assert gate(*runs, loaded(scenario="load_far"), stage=stage).outcome is Decision.GO
     assert gate(*runs[:2], stage=stage).reasons == ("not run: load_far", "fewer than 2 seeds of steady, a.b.c")
     skipped = run(scenario="steady", outcome=Outcome.SKIP, reason="needs mint")
     decided = gate(skipped, stage=stage)
@@ -273,6 +273,29 @@ def test_too_few_users_or_seeds_hold():
     stage = replace(STAGE, seeds=2)
     assert gate(run(*GOOD, seed=1), run(*GOOD, seed=1), stage=stage).reasons == ("fewer than 2 seeds of steady",)
     assert gate(run(*GOOD, seed=1), run(*GOOD, seed=2), stage=stage).outcome is Decision.GO
+
+
+def loaded(streams=5.0, reconnects=0.0, seconds=1.0, scenario="load_far"):
+    figures = {"users": 5.0, "streams": streams, "reconnects": reconnects}
+    return run(*GOOD, scenario=scenario, client="locust", figures=figures, seconds=seconds)
+
+
+@pytest.mark.parametrize(
+    ("load", "told"),
+    [
+        (loaded(300.0, 0.0, 20.0), None),
+        (loaded(310.0, 10.0, 26.0), None),
+        (loaded(310.0, 304.0, 20.0), "load_far had 6 of 300 subscribers and lasted 20 s of 20 s"),
+        (loaded(float("nan"), 0.0, 20.0), "load_far had nan of 300 subscribers and lasted 20 s of 20 s"),
+        (loaded(300.0, 0.0, 3.0), "load_far had 300 of 300 subscribers and lasted 3 s of 20 s"),
+        (run(*GOOD, scenario="load_far"), "load_far had 0 of 300 subscribers and lasted 0 s of 20 s"),
+    ],
+)
+def test_a_load_run_that_was_lighter_than_the_stage_s_load_holds(load, told):
+    stage = replace(STAGE, load=Load(name="far", users=300, seconds=20, rate=1.0))
+    decided = gate(run(*GOOD), load, stage=stage)
+    assert decided.outcome is (Decision.HOLD if told else Decision.GO)
+    assert [reason.partition(":")[0] for reason in decided.reasons] == ([told] if told else [])
 
 
 LOSSES = replace(STAGE, loss_rate=1e-3)

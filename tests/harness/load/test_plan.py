@@ -4,7 +4,8 @@ from pathlib import Path
 import pytest
 
 from harness.errors import HarnessError
-from harness.load.plan import LONGEST, MOST_USERS, new_folder, plan_of, run_time
+from harness.load.plan import new_folder, plan_of, run_time
+from harness.policy import LONGEST, MOST_USERS
 from harness.run import Plan as OrdinaryPlan
 
 ROOT = Path(__file__).parents[3]
