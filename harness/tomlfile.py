@@ -67,7 +67,10 @@ class Table:
 
     def _checked(self, name: str, value: Any, kind: type[T]) -> T:
         if kind is float and type(value) is int:
-            value = float(value)
+            try:
+                value = float(value)
+            except OverflowError:
+                raise self.fault(f"{name!r} is larger than any number that is needed; write a smaller one") from None
         if type(value) is not kind:
             # the value itself could be a token
             raise self.fault(f"{name!r} is {_WORDS.get(type(value), 'a date')}; write {_WORDS[kind]}")
@@ -85,6 +88,8 @@ def read(path: Path, remedy: str) -> Table:
         raise HarnessError(f"{path} is no valid TOML: {exc}; mend that line") from exc
     except UnicodeDecodeError as exc:
         raise HarnessError(f"{path} is not UTF-8 text; save it as UTF-8") from exc
+    except (ValueError, RecursionError) as exc:
+        raise HarnessError(f"{path} holds a number too long, or tables too deep, to be read; mend it") from exc
 
 
 def meant(name: str, known: Collection[str]) -> str:

@@ -32,6 +32,10 @@ def test_fields_by_kind(table):
         (lambda t: t.need("nane", str), "f.toml: the field 'nane' is missing; add nane = a string in quotes"),
         (lambda t: t.need("on", int), "f.toml: 'on' is true or false; write a whole number"),
         (lambda t: t.get("name", dict, {}), "f.toml: 'name' is a string in quotes; write a table"),
+        (
+            lambda _: Table({"n": 10**400}, "f.toml").need("n", float),
+            "f.toml: 'n' is larger than any number that is needed; write a smaller one",
+        ),
         (lambda t: t.texts("list"), "f.toml: 'list[1]' is a whole number; write a string in quotes"),
         (lambda t: t.table("in", ("xs",)), "f.toml [in]: there is no field 'x'; did you mean 'xs'?"),
         (lambda t: t.table("in", ("b", "a")), "f.toml [in]: there is no field 'x'; the fields are a, b"),
@@ -59,3 +63,7 @@ def test_files_that_cannot_be_read(tmp_path):
     bad.write_bytes(b'name = "\xff"')
     with pytest.raises(HarnessError, match="is not UTF-8 text; save it as UTF-8"):
         tomlfile.read(bad, "")
+    for text in ("x = " + "9" * 5000, "x = " + "[" * 3000):
+        bad.write_text(text)
+        with pytest.raises(HarnessError, match=r"holds a number too long, or tables too deep, to be read; mend it$"):
+            tomlfile.read(bad, "")
