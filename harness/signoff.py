@@ -76,8 +76,8 @@ def ordered(config: Config, *, stage: int, policy: Path | None, seed: int, previ
 
 def previous_of(run: Path) -> Previous:
     """The sign-off in the folder of an earlier run (or its verdicts.json). Raises HarnessError."""
-    path = run / "verdicts.json" if run.is_dir() else run
     try:
+        path = run / "verdicts.json" if run.is_dir() else run
         told = json.loads(path.read_text("utf-8"))
     except (OSError, ValueError, RecursionError) as exc:
         raise HarnessError(f"{run} holds no sign-off; give --previous the folder of one") from exc

@@ -218,6 +218,11 @@ def test_what_no_sign_off_wrote_is_no_stage_before(tmp_path, changed):
         signoff.previous_of(saved(tmp_path, changed))
 
 
+def test_a_name_too_long_for_a_folder_is_no_stage_before(tmp_path):
+    with pytest.raises(HarnessError, match="holds no sign-off; give --previous the folder of one"):
+        signoff.previous_of(tmp_path / ("x" * 300))
+
+
 def test_a_hold_need_not_rest_on_anything(tmp_path):
     held = replace(BEFORE, runs=(), selftest=None, signoff=replace(SIGNED, outcome=Decision.HOLD, criteria=()))
     assert signoff.previous_of(saved(tmp_path, to_json(held))).outcome is Decision.HOLD
