@@ -83,7 +83,10 @@ def run_selftest(profile: str = "quick", *, out: Path | None = None, say: Say = 
     with tempfile.TemporaryDirectory(prefix="sse-harness-selftest-") as folder:
         report = asyncio.run(_run(chosen, tested, Path(folder) if out is None else out, say))
     if tested == digest():  # code that was changed meanwhile has not been tested
-        _store(report.summary)
+        try:
+            _store(report.summary)
+        except (OSError, RuntimeError) as exc:
+            say(f"the result cannot be kept ({exc}); set XDG_CACHE_HOME to a folder of yours")
     return report
 
 
@@ -240,7 +243,7 @@ def stored() -> SelfTest | None:
     try:
         plain = json.loads(_store_path().read_text())
         kept = SelfTest(**{**plain, "missed": tuple(plain["missed"])})
-    except (OSError, ValueError, TypeError, KeyError, RecursionError):
+    except (OSError, ValueError, TypeError, KeyError, RuntimeError):
         return None
     counts = (kept.caught, kept.planted, kept.false_alarms)
     sane = all(type(count) is int for count in counts) and kept.profile in list(PROFILES)

@@ -45,8 +45,11 @@ class Running:
 
 
 def state_folder(environ: Mapping[str, str]) -> Path:
-    """Where the files of running mocks are."""
-    base = environ.get("XDG_RUNTIME_DIR") or environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
+    """Where the files of running mocks are. Raises HarnessError where nobody says and there is no home folder."""
+    try:
+        base = environ.get("XDG_RUNTIME_DIR") or environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    except RuntimeError as exc:
+        raise HarnessError("there is no home folder; set XDG_RUNTIME_DIR to a folder of yours") from exc
     return Path(base) / "sse-harness"
 
 

@@ -75,6 +75,25 @@ def test_a_result_is_found_again_for_the_same_code_only(tmp_path, monkeypatch):
     assert selftest.stored() is None
 
 
+@pytest.mark.parametrize("cache", [None, "a file"])
+def test_a_result_that_cannot_be_kept_is_a_result(tmp_path, monkeypatch, cache):
+    def homeless():
+        raise RuntimeError("no home")
+
+    async def found(*_):
+        return selftest.Report(summary=SOUND, trials=(), histories=0, alarms_on_histories=(), clean_runs=0)
+
+    (tmp_path / "a file").write_text("")
+    monkeypatch.setattr(selftest.Path, "home", homeless)
+    monkeypatch.setenv("XDG_CACHE_HOME", "" if cache is None else str(tmp_path / cache))
+    monkeypatch.setattr(selftest, "_run", found)
+    told = []
+    assert selftest.run_selftest(say=told.append).summary == SOUND
+    assert told[0].startswith("the result cannot be kept (")
+    assert selftest.stored() is None
+
+
+SOUND = SelfTest(caught=3, planted=3, false_alarms=0)
 KEPT = {"caught": 3, "planted": 3, "false_alarms": 0, "profile": "quick", "missed": []}
 
 

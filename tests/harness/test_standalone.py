@@ -29,6 +29,16 @@ def test_where_the_files_are(tmp_path):
     assert standalone.state_folder({}).as_posix().endswith("/.cache/sse-harness")
 
 
+def test_without_a_home_folder_there_has_to_be_another_one(monkeypatch):
+    monkeypatch.setattr(standalone.Path, "home", homeless)
+    with pytest.raises(HarnessError, match=r"^there is no home folder; set XDG_RUNTIME_DIR to a folder of yours$"):
+        standalone.state_folder({})
+
+
+def homeless():
+    raise RuntimeError("Could not determine home directory.")
+
+
 def test_a_token_with_the_secret_of_the_environment(tmp_path):
     token = standalone.token("alice", 60, now=1000.0, environ={"SSE_MOCK_SECRET": "x"}, folder=tmp_path)
     assert auth.verify("x", token, 1059.0).user == "alice"
