@@ -4,10 +4,12 @@ Every command returns its exit code: 0 pass or GO, 1 fail or NO-GO, 2 wrong usag
 A fault of the user is one sentence on standard error.
 """
 
+import errno
 import os
 import sys
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from difflib import get_close_matches
 from importlib import import_module
 from importlib.util import find_spec
@@ -41,8 +43,9 @@ def _admit_working_directory() -> None:
     """
     for name in PACKAGES:
         import_module(name)
-    if (here := str(Path.cwd())) not in sys.path:
-        sys.path.append(here)
+    with suppress(OSError):  # it is gone, and so is what lay there
+        if (here := str(Path.cwd())) not in sys.path:
+            sys.path.append(here)
 
 
 def run_command(argv: Sequence[str] | None = None) -> int:
@@ -71,7 +74,22 @@ def commands() -> None:
 
 
 def _configured(**options: Any) -> Config:
-    return load_config(options, environ=os.environ, folder=Path.cwd())
+    try:
+        here = Path.cwd()
+    except OSError as exc:
+        raise HarnessError("the working directory is gone; change into one that is there") from exc
+    return load_config(options, environ=os.environ, folder=here)
+
+
+def _say(text: str) -> None:
+    """Print a line; where nobody can read it any more, the command goes on to its reports and its exit code."""
+    try:
+        click.echo(text)
+    except OSError as exc:
+        with Path(os.devnull).open("wb") as nowhere:
+            os.dup2(nowhere.fileno(), sys.stdout.fileno())
+        if exc.errno != errno.EPIPE:
+            click.echo(f"sse-harness: standard output cannot be written ({exc.strerror}); make room", err=True)
 
 
 def _say_loop() -> None:
@@ -154,9 +172,9 @@ def signoff(
     )  # fmt: skip
     _say_loop()
     results = signing.signed_off(order)
-    click.echo("\n".join(map(plain, signing.lines(results))))
+    _say("\n".join(map(plain, signing.lines(results))))
     code = _reported(results, config, order.out)
-    click.echo(results.headline)
+    _say(results.headline)
     return code
 
 
@@ -193,13 +211,13 @@ def selftest(full: bool, out: str | None) -> int:
         found = testing.run_selftest("full" if full else "quick", out=folder, say=watch.say)
     summary = found.summary
     for line in summary.missed:
-        click.echo(f"  missed: {line}")
+        _say(f"  missed: {line}")
     for one in found.trials:
         for alarm in one.false_alarms:
-            click.echo(f"  false alarm: {one.defect or 'clean run'} on {one.run.scenario}: {alarm}")
+            _say(f"  false alarm: {one.defect or 'clean run'} on {one.run.scenario}: {alarm}")
     for alarm in found.alarms_on_histories:
-        click.echo(f"  false alarm: {alarm}")
-    click.echo(
+        _say(f"  false alarm: {alarm}")
+    _say(
         f"caught {summary.caught}/{summary.planted}, false alarms {summary.false_alarms}"
         f" over {found.clean_runs} clean runs and {found.histories} random clean histories"
     )
@@ -219,10 +237,10 @@ def list_things(what: str | None) -> int:
     for kind in (what,) if what else KINDS:
         rows = listing.rows(kind, config)
         if what is None:
-            click.echo(f"{kind}:")
+            _say(f"{kind}:")
         width = min(34, max((len(name) for name, _ in rows), default=0))
         for name, sentence in rows:
-            click.echo(f"{'' if what else '  '}{name:<{width}}  {sentence}".rstrip())
+            _say(f"{'' if what else '  '}{name:<{width}}  {sentence}".rstrip())
     return 0
 
 
@@ -233,7 +251,7 @@ def doctor() -> int:
 
     for line in examining.examined(_configured(), environ=os.environ):
         remedy = f"; {line.remedy}" if line.remedy else ""
-        click.echo(f"{line.state:<8} {line.name}: {line.found}{remedy}")
+        _say(f"{line.state:<8} {line.name}: {line.found}{remedy}")
     return 0
 
 
@@ -267,7 +285,7 @@ def mock(
     load_settings(settings)
     _say_loop()
     return standalone.serve(
-        settings, port=port, control_port=control_port, say=click.echo, folder=standalone.state_folder(os.environ)
+        settings, port=port, control_port=control_port, say=_say, folder=standalone.state_folder(os.environ)
     )  # fmt: skip
 
 
@@ -279,7 +297,7 @@ def token(user: str, ttl: float) -> int:
     from harness import standalone
 
     folder = standalone.state_folder(os.environ)
-    click.echo(standalone.token(user, ttl, now=time.time(), environ=os.environ, folder=folder))
+    _say(standalone.token(user, ttl, now=time.time(), environ=os.environ, folder=folder))
     return 0
 
 
@@ -296,7 +314,7 @@ def where(name: str) -> int:
         near = get_close_matches(name, known, n=1)
         hint = f"did you mean {near[0]}?" if near else f"known: {', '.join(one for one in known if '/' in one)}"
         raise HarnessError(f"there is no file {name!r} in scenarios/; {hint}")
-    click.echo(known[name])
+    _say(str(known[name]))
     return 0
 
 
@@ -328,11 +346,11 @@ def _finished(results: Any, config: Config, folder: Path | None, *, interrupted:
     """Say the outcome of runs first and then why, write the reports; returns the exit code."""
     from harness.results import exit_code
 
-    click.echo(results.headline)
+    _say(results.headline)
     if interrupted:
-        click.echo("  interrupted: what follows is what was known by then")
+        _say("  interrupted: what follows is what was known by then")
     for one in results.runs:
-        click.echo("\n".join(map(plain, _told(one))))
+        _say("\n".join(map(plain, _told(one))))
     code = exit_code(results.outcome) if folder is None else _reported(results, config, folder)
     return UNKNOWN if interrupted else code
 
@@ -361,7 +379,7 @@ def _reported(results: Any, config: Config, folder: Path) -> int:
         click.echo(f"sse-harness: {plain(exc)}", err=True)
         code = code or UNKNOWN
     first = folder / "report.html"
-    click.echo(f"report: {first if first.exists() else folder}")
+    _say(f"report: {first if first.exists() else folder}")
     return code
 
 

@@ -293,9 +293,12 @@ def test_selftest_says_what_was_caught(capsys, monkeypatch, found, code):
 # the whole command, as a process of its own
 
 
+FULL = Path("/dev/full")
+COMMAND = Path(sys.executable).with_name("sse-harness")
+
+
 def started(*argv):
-    command = Path(sys.executable).with_name("sse-harness")
-    return subprocess.Popen([command, *argv], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    return subprocess.Popen([COMMAND, *argv], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
 @pytest.mark.slow
@@ -331,6 +334,27 @@ def test_folders_of_the_user_shadow_nothing_of_ours():
         out, err = child.communicate(timeout=60)
     assert (child.returncode, err) == (0, "")
     assert "steady " in out
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not FULL.exists(), reason="there is no device that is always full")
+def test_where_nobody_reads_the_command_goes_on_to_its_exit_code():
+    reading, writing = os.pipe()
+    os.close(reading)
+    with os.fdopen(writing, "wb") as unread, FULL.open("wb") as full:
+        for stdout, told in ((unread, ""), (full, "standard output cannot be written (No space left on device)")):
+            done = subprocess.run([COMMAND, "list"], stdout=stdout, stderr=subprocess.PIPE, text=True, timeout=60)
+            assert (done.returncode, done.stderr.count("\n")) == (0, bool(told))
+            assert told in done.stderr
+
+
+@pytest.mark.slow
+def test_a_working_directory_that_is_gone_is_one_sentence():
+    Path("gone").mkdir()
+    words = ["sh", "-c", 'rmdir "$PWD"; exec "$0" list', str(COMMAND)]
+    done = subprocess.run(words, cwd="gone", capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == "sse-harness: the working directory is gone; change into one that is there\n"
 
 
 @pytest.mark.ci
