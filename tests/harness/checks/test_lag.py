@@ -57,6 +57,13 @@ def test_a_publication_that_took_longer_than_the_bound_tells_nothing_of_it():
         assert verdict("lag.live", opened, published, got(done - 0.1), *lags(6), **PROMISE) is outcome
 
 
+def test_where_nothing_came_no_lag_was_measured():
+    history = planted.history([sub(1, "open", attempt=0), PUBLISHED, *lags(6)], **PROMISE)
+    [found] = judge(history, [REGISTRY["lag.live"]])
+    assert (found.outcome, found.actual) == (Outcome.FAIL, "1 stale of 1; none came")
+    assert found.measured == {"samples": 1}
+
+
 def test_where_something_was_broken_nothing_is_stale():
     fault = (1.5, "net.fault", {"proxy": "p", "fault": "latency", "state": "on"})
     assert live(fault, got(4), *lags(6)) is Outcome.SKIP
