@@ -21,7 +21,7 @@ import click
 from harness.check import Outcome
 from harness.config import Config, load_config
 from harness.errors import HarnessError
-from harness.plaintext import plain
+from harness.plaintext import one_line
 
 WRONG_USAGE: Final = 2
 UNKNOWN: Final = 3
@@ -56,7 +56,7 @@ def run_command(argv: Sequence[str] | None = None) -> int:
         exc.show()
         return WRONG_USAGE
     except HarnessError as exc:
-        click.echo(f"sse-harness: {plain(exc)}", err=True)
+        click.echo(f"sse-harness: {one_line(exc)}", err=True)
         return WRONG_USAGE
     except (KeyboardInterrupt, click.Abort):
         click.echo("sse-harness: interrupted", err=True)
@@ -172,7 +172,7 @@ def signoff(
     )  # fmt: skip
     _say_loop()
     results = signing.signed_off(order)
-    _say("\n".join(map(plain, signing.lines(results))))
+    _say("\n".join(map(one_line, signing.lines(results))))
     code = _reported(results, config, order.out)
     _say(results.headline)
     return code
@@ -350,7 +350,7 @@ def _finished(results: Any, config: Config, folder: Path | None, *, interrupted:
     if interrupted:
         _say("  interrupted: what follows is what was known by then")
     for one in results.runs:
-        _say("\n".join(map(plain, _told(one))))
+        _say("\n".join(map(one_line, _told(one))))
     code = exit_code(results.outcome) if folder is None else _reported(results, config, folder)
     return UNKNOWN if interrupted else code
 
@@ -376,7 +376,7 @@ def _reported(results: Any, config: Config, folder: Path) -> int:
     try:
         reports.write_all(results, folder, folders=config.paths("reports"))
     except HarnessError as exc:
-        click.echo(f"sse-harness: {plain(exc)}", err=True)
+        click.echo(f"sse-harness: {one_line(exc)}", err=True)
         code = code or UNKNOWN
     first = folder / "report.html"
     _say(f"report: {first if first.exists() else folder}")

@@ -15,6 +15,7 @@ _HIDDEN: Final = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb\ufffe\uffff"
     "\ud800-\udfff]|[\U0001fffe\U0001ffff\U000e0000-\U000e007f]"
 )
+_BREAK: Final = re.compile(r"\s*[\t\n]\s*")
 # A fingerprint, which stands in records for a token, may stay.
 _TOKEN: Final = re.compile(
     r"(access_token=)(?![^\s:&#]*:[0-9a-f]{8}(?![^\s&#'\")\]}>,;]))([^\s&#'\"<>]+)", re.IGNORECASE
@@ -27,6 +28,11 @@ def plain(value: Any, limit: int = LIMIT) -> str:
     cut = text[:limit]
     more = f" … ({len(text) - limit:,} more characters)" if len(text) > limit else ""
     return _HIDDEN.sub(lambda match: _escape(match[0]), cut) + more
+
+
+def one_line(value: Any, limit: int = LIMIT) -> str:
+    """The same on one line: a name that brings a line of its own could bring a verdict."""
+    return _BREAK.sub(" ", plain(value, limit))
 
 
 def redacted(text: str) -> str:

@@ -31,7 +31,7 @@ from harness.load.parts import Inbox
 from harness.load.plan import Plan, new_folder
 from harness.load.publisher import Publisher
 from harness.load.station import Order
-from harness.plaintext import plain
+from harness.plaintext import one_line
 from harness.stats import Histogram
 
 DRAIN: Final = 8.0
@@ -233,7 +233,7 @@ def table(results: Mapping[str, Any]) -> list[str]:
         judged = [one for one in run["verdicts"] if one["outcome"] in rank]
         for one in sorted(judged, key=lambda one: (rank[one["outcome"]], one["check"])):
             lines.append(f"    {one['outcome']:<7} {one['check']:<28} {one['actual']}")
-    return [*map(plain, lines)]
+    return [*map(one_line, lines)]
 
 
 def _histogram(told: Mapping[str, Any]) -> Histogram:

@@ -238,12 +238,14 @@ def test_what_a_history_says_cannot_drive_the_terminal(capsys):
         "t": 1.0, "kind": "history", "schema": 1, "role": "run", "host": "h", "boot": "b", "pid": 1, "mono": 0.0,
         "wall": 1e9, "scenario": "x\x1b[2J\x1b[31mFAKE PASS\ud800", "promises": {},
     }  # fmt: skip
-    trouble = {"t": 2.0, "kind": "trouble", "reason": "\x1b]0;owned\x07 at /?access_token=s3cr3t"}
+    trouble = {"t": 2.0, "kind": "trouble", "reason": "\x1b]0;owned\x07 at\n/?access_token=s3cr3t\nGO"}
     Path("x\x1b.jsonl").write_text(f"{json.dumps(head)}\n{json.dumps(trouble)}\n")
     code, out, _ = said(capsys, "judge", "x\x1b.jsonl")
     assert (code, out[0]) == (3, "UNKNOWN")
     assert out[1].startswith("  UNKNOWN x\\x1b[2J\\x1b[31mFAKE PASS\\ud800: the environment failed: \\x1b]0;owned")
     assert "s3cr3t" not in out[1]
+    assert out[1].endswith(" GO")
+    assert [one.strip() for one in out].count("GO") == 0
     Path("x\x1b.jsonl").write_text("{}\n{}\n")
     code, _, [line] = said(capsys, "judge", "x\x1b.jsonl")
     assert (code, line) == (2, "sse-harness: x\\x1b.jsonl line 1 is no record; give a history.jsonl of a run")

@@ -1,6 +1,6 @@
 import pytest
 
-from harness.plaintext import plain, redacted
+from harness.plaintext import one_line, plain, redacted
 from harness.redaction import fingerprint
 
 
@@ -18,6 +18,19 @@ from harness.redaction import fingerprint
 def test_what_is_invisible_becomes_visible(text, shown):
     assert plain(text) == shown
     plain(text).encode()
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("shop\nGO\n", "shop GO "),
+        ("a \t\n\t b\r\nc", "a b\\x0d c"),
+        ("  PASS    steady: a\tb", "  PASS    steady: a b"),
+        ("\nGO", " GO"),
+    ],
+)
+def test_one_line_stays_one_and_keeps_its_columns(text, shown):
+    assert one_line(text) == shown
 
 
 def test_a_huge_text_is_cut_and_says_so():
