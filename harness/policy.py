@@ -108,7 +108,7 @@ class _Known:
 
 
 def _percent(stages: Table, name: str) -> int:
-    if not (name.isascii() and name.isdigit() and 0 < int(name) <= 100):
+    if name not in map(str, range(1, 101)):  # [stages.010] would take the place of [stages.10]
         raise stages.fault(f"{name!r} is no stage; write a percentage such as [stages.10]")
     return int(name)
 

@@ -103,6 +103,7 @@ def test_a_policy_without_stages(load):
         ("version = 2", "'version' is 2 and this sse-harness knows 1; rewrite the policy"),
         ("version = 1\nstage = 1", "there is no field 'stage'; did you mean 'stages'?"),
         ("version = 1\n[stages.ten]", "'ten' is no stage; write a percentage such as [stages.10]"),
+        ("version = 1\n[stages.010]", "'010' is no stage; write a percentage such as [stages.10]"),
         ("version = 1\n[stages.101]", "'101' is no stage; write a percentage such as [stages.10]"),
         ("version = 1\n[stages.10]\nsedes = 1", "there is no field 'sedes'; did you mean 'seeds'?"),
         ("version = 1\n[stages.10.required]\nQA-3 = {}", "'QA-3' is no requirement; did you mean 'QA-2'?"),
