@@ -12,6 +12,7 @@ from harness.check import Outcome, Verdict
 from harness.defects import Defect
 from harness.results import RunResult, SelfTest
 
+ALL = selftest.plants("quick")
 DEFECT = Defect("breaks-x", "steady", ("x.must",), ("x.may",))
 
 
@@ -68,7 +69,7 @@ def test_the_summary_counts_and_names():
 def test_a_result_is_found_again_for_the_same_code_only(tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     assert selftest.stored() is None
-    kept = SelfTest(caught=3, planted=3, false_alarms=0, digest=selftest.digest(), missed=())
+    kept = SelfTest(caught=ALL, planted=ALL, false_alarms=0, digest=selftest.digest(), missed=())
     selftest._store(kept)
     assert selftest.stored() == kept
     monkeypatch.setattr(selftest, "versions", lambda: {"python": "0.0"})
@@ -94,7 +95,7 @@ def test_a_result_that_cannot_be_kept_is_a_result(tmp_path, monkeypatch, cache):
 
 
 SOUND = SelfTest(caught=3, planted=3, false_alarms=0)
-KEPT = {"caught": 3, "planted": 3, "false_alarms": 0, "profile": "quick", "missed": []}
+KEPT = {"caught": ALL, "planted": ALL, "false_alarms": 0, "profile": "quick", "missed": []}
 
 
 @pytest.mark.parametrize(
@@ -108,7 +109,8 @@ KEPT = {"caught": 3, "planted": 3, "false_alarms": 0, "profile": "quick", "misse
         *(
             json.dumps({**KEPT, "digest": selftest.digest(), **changed})
             for changed in (
-                {"caught": "3"},
+                {"caught": str(ALL)},
+                {"caught": 1, "planted": 1},
                 {"planted": True},
                 {"false_alarms": 0.0},
                 {"profile": "none"},
@@ -120,10 +122,16 @@ KEPT = {"caught": 3, "planted": 3, "false_alarms": 0, "profile": "quick", "misse
 )
 def test_what_no_selftest_of_this_code_wrote_is_no_result(tmp_path, monkeypatch, text):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    selftest._store(SelfTest(caught=3, planted=3, false_alarms=0, digest=selftest.digest()))
+    selftest._store(SelfTest(caught=ALL, planted=ALL, false_alarms=0, digest=selftest.digest()))
     assert selftest.stored() is not None
     selftest._store_path().write_text(text)
     assert selftest.stored() is None
+
+
+def test_what_is_planted_is_what_a_profile_plants():
+    planted = [*selftest.DEFECTS, *selftest.wirecases.packed()]
+    trials = [one for each in planted for one in selftest.trials_of(each, run())]
+    assert (selftest.plants("quick"), selftest.plants("full")) == (len(trials), 2 * len(trials))
 
 
 def test_random_clean_histories_raise_no_alarm():
