@@ -8,8 +8,8 @@ is young enough.  What blocks:
     HOLD    a required requirement is UNKNOWN, not judged, not by each check that the policy names, below its least
             evidence or too old; a scenario of the stage was not run, was skipped or could not judge what it is for;
             too few users or seeds; a load run lighter than the stage asks for; the margin of lost events is not
-            reached; the selftest is missing or not n/n with 0 false alarms; the previous stage is not GO; the
-            environment failed in a run, or what the harness brought into it (the mock, a load's client)
+            reached; the selftest is missing or not n/n with 0 false alarms; the previous stage is not GO under this
+            policy; the environment failed in a run, or what the harness brought into it (the mock, a load's client)
 
 What counts is what `harness.evidence` says is about the target and the client that are signed off.  A failure of the
 other one of a run, which is the harness's own, is our trouble: HOLD.  The evidence of a requirement: each run counts
@@ -24,7 +24,7 @@ from typing import Final
 
 from harness.check import Outcome, Verdict
 from harness.evidence import Judged, Signed, amounts, most
-from harness.policy import VERSION, Need, Policy, Stage
+from harness.policy import Need, Policy, Stage
 from harness.results import Criterion, Decision, RunResult, SelfTest, SignOff, gaps
 from harness.scenario import name_of
 from harness.stats import upper_rate
@@ -35,13 +35,14 @@ SKEW: Final = 60.0  # seconds by which a clock may have been set back since
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Previous:
-    """An earlier sign-off: its stage, decision, whether it was a rehearsal, its wall-clock time, and the artefact."""
+    """An earlier sign-off: its stage, decision, whether it was a rehearsal, wall-clock time, artefact and policy."""
 
     stage: int
     outcome: Decision
     rehearsal: bool
     at: float
     artefact: str = ""
+    policy: str
 
 
 def decide(
@@ -67,7 +68,7 @@ def decide(
         *_few_users(stage, of_target),
         *_light(stage, of_target),
         *_untested(selftest),
-        *_unprepared(stage, previous, signed, now),
+        *_unprepared(stage, policy.label, previous, signed, now),
     ]
     blocked = [*_reasoned(criteria, Decision.NO_GO), *fails]
     held = [*_reasoned(criteria, Decision.HOLD), *holds]
@@ -80,7 +81,7 @@ def decide(
         criteria=criteria,
         out_of_scope=(*stage.out_of_scope.items(), *_uncovered(stage)),
         claim=claim,
-        policy=f"{policy.name}, version {VERSION}",
+        policy=policy.label,
     )
 
 
@@ -255,7 +256,9 @@ def _untested(selftest: SelfTest | None) -> Iterator[str]:
         )
 
 
-def _unprepared(stage: Stage, previous: Previous | None, signed: Signed, now: float) -> Iterator[str]:
+def _unprepared(
+    stage: Stage, policy: str, previous: Previous | None, signed: Signed, now: float
+) -> Iterator[str]:  # fmt: skip
     if stage.previous_stage is None:
         return
     wanted = f"a GO of stage {stage.previous_stage} in the last {stage.previous_within_days:g} days"
@@ -266,6 +269,8 @@ def _unprepared(stage: Stage, previous: Previous | None, signed: Signed, now: fl
         )
     elif previous.artefact != signed.artefact:
         yield f"the GO of stage {previous.stage} is of another artefact: this stage needs {wanted} of this one"
+    elif previous.policy != policy:
+        yield f"the GO of stage {previous.stage} is under policy {previous.policy}: this stage needs one under {policy}"
     elif not _within(now - previous.at, stage.previous_within_days):
         when = "too old" if previous.at < now else "of no time that has been"
         yield f"the GO of stage {previous.stage} is {when}: this stage needs {wanted}"

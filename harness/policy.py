@@ -4,6 +4,8 @@
 pass without a run: a stage that requires nothing, no users, evidence that never ages.
 """
 
+import hashlib
+import json
 import math
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
@@ -70,8 +72,15 @@ class Stage:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Policy:
+    """The stages of a policy file; `digest` names what the file says, whoever it says it is."""
+
     name: str
     stages: Mapping[int, Stage]
+    digest: str
+
+    @property
+    def label(self) -> str:
+        return f"{self.name}, version {VERSION}, {self.digest}"
 
     def stage(self, percent: int) -> Stage:
         """The stage's needs; raises HarnessError where the policy has none."""
@@ -96,7 +105,10 @@ def load_policy(
     read: dict[int, Stage] = {}
     for name in sorted(stages.data, key=lambda one: _percent(stages, one)):
         read[_percent(stages, name)] = _stage(stages, name, _Known(known, checks), read)
-    return Policy(name=top.get("name", str, path.stem), stages=read)
+    said = json.dumps(top.data, sort_keys=True, default=str)
+    return Policy(
+        name=top.get("name", str, path.stem), stages=read, digest=hashlib.sha256(said.encode()).hexdigest()[:8]
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -87,6 +87,7 @@ def previous_of(run: Path) -> Previous:
     return Previous(
         stage=int(signed["stage"]), outcome=Decision(signed["outcome"]), rehearsal=signed["rehearsal"],
         at=float(told["started"]), artefact=told["environment"]["artefact"],
+        policy=signed["policy"],
     )  # fmt: skip
 
 

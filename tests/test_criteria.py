@@ -39,7 +39,7 @@ def policy():
     lighter = replace(
         stage, scenarios=names, required=required, load=None, seeds=1, users=1, previous_stage=None, loss_rate=None
     )  # fmt: skip
-    return Policy(name=shipped.name, stages={100: lighter})
+    return Policy(name=shipped.name, stages={100: lighter}, digest=shipped.digest)
 
 
 @pytest.fixture(scope="module")

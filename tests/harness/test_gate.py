@@ -39,7 +39,7 @@ def run(*verdicts, scenario="steady", **more):
 
 
 def gate(*runs, stage=STAGE, selftest=SOUND, own=False, previous=None):
-    policy = Policy(name="p", stages={10: stage})
+    policy = Policy(name="p", stages={10: stage}, digest="1a2b3c4d")
     signed = Signed(target="t", client="c", own=own)
     return decide(policy, 10, runs, now=NOW, selftest=selftest, signed=signed, previous=previous)
 
@@ -48,7 +48,7 @@ def test_go_when_each_requirement_passed_on_enough_evidence():
     decided = gate(run(*GOOD))
     assert (decided.outcome, decided.reasons, decided.warnings) == (Decision.GO, (), ())
     assert decided.out_of_scope == (("VAL-2", "later"),)
-    assert decided.policy == "p, version 1"
+    assert decided.policy == "p, version 1, 1a2b3c4d"
     first = decided.criteria[0]
     assert (first.requirement, first.decision, first.scenarios) == ("QA-1", Decision.GO, ("steady",))
     assert first.evidence == {"runs": 1.0, "deliveries": 150.0}
@@ -329,7 +329,7 @@ def test_runs_that_are_unknown_or_old_carry_no_claim():
 
 
 NEXT = replace(STAGE, previous_stage=5)
-BEFORE = Previous(stage=5, outcome=Decision.GO, rehearsal=False, at=NOW - DAY)
+BEFORE = Previous(stage=5, outcome=Decision.GO, rehearsal=False, at=NOW - DAY, policy="p, version 1, 1a2b3c4d")
 
 
 RECENT = "a GO of stage 5 in the last 30 days"
@@ -358,6 +358,11 @@ OTHER = f"the GO of stage 5 is of another artefact: this stage needs {RECENT} of
                 "the GO of stage 5 is of no time that has been: this stage needs a GO of stage 5 in the last 30 days",
             )
             for at in (NOW + DAY, float("inf"), float("nan"))
+        ),
+        (
+            replace(BEFORE, policy="p, version 1, 00000000"), False,
+            "the GO of stage 5 is under policy p, version 1, 00000000: this stage needs one under p, version 1, "
+            "1a2b3c4d",
         ),
         (
             replace(BEFORE, artefact="other"), False,

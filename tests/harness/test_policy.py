@@ -91,6 +91,14 @@ def test_a_policy_of_ones_own(load):
     assert stage.out_of_scope == {"VAL-1": "by hand"}
 
 
+def test_a_policy_is_known_by_what_it_says_not_by_how_or_by_its_name(load):
+    text = 'version = 1\nname = "ours"\n[stages.10]\nseeds = 2\nusers = 5\n[stages.10.required]\nQA-1 = {}\n'
+    same = text.replace("seeds = 2\nusers = 5", "# a remark\nusers = 5\nseeds = 2")
+    labels = [load(one).label for one in (text, same, text.replace("seeds = 2", "seeds = 1"))]
+    assert labels[0] == labels[1] != labels[2]
+    assert re.fullmatch("ours, version 1, [0-9a-f]{8}", labels[0])
+
+
 def test_a_policy_without_stages(load):
     with pytest.raises(HarnessError, match="policy policy has no stage 10; it has none, add"):
         load("version = 1\n").stage(10)

@@ -83,7 +83,7 @@ def test_the_shipped_policy_names_what_there_is(tmp_path, fake_runs, monkeypatch
 
 
 @pytest.mark.slow
-def test_runs_that_say_nothing_are_hold_and_a_rehearsal(order):
+def test_runs_that_say_nothing_are_hold_and_a_rehearsal(order, policy):
     results = signoff.signed_off(order())
     assert results.headline == "REHEARSAL HOLD"
     assert (results.kind, results.target, results.client) == ("signoff", "mock", "reference")
@@ -91,7 +91,8 @@ def test_runs_that_say_nothing_are_hold_and_a_rehearsal(order):
     assert len(results.runs) == 4
     assert {"python", "sse-harness", "code", "cores"} <= results.environment.keys()
     told = signoff.lines(results)
-    assert told[0] == "stage 10, policy mine, version 1, target mock, client reference:"
+    label = load_policy(policy, known=CATALOGUE, checks=signoff.known_checks()).label
+    assert told[0] == f"stage 10, policy {label}, target mock, client reference:"
     assert "  QA-1: not judged by any run" in told
     assert "  out of scope at this stage: VAL-2: no browsers" in told
     assert "  selftest (quick): caught 3/3, false alarms 0" in told
@@ -144,7 +145,8 @@ def test_the_selftest_runs_where_none_is_stored(order, monkeypatch, capsys):
 
 WARNED = Verdict("x.y", ("VAL-2",), "MUST", "both", Outcome.FAIL, "", "seen", (), {})
 SIGNED = SignOff(
-    stage=10, outcome=Decision.GO, rehearsal=False, warnings=("VAL-2: FAIL in steady (x.y): seen (out of scope)",),
+    stage=10, outcome=Decision.GO, rehearsal=False, policy="p",
+    warnings=("VAL-2: FAIL in steady (x.y): seen (out of scope)",),
     criteria=(Criterion(requirement="QA-1", outcome=Outcome.PASS, decision=Decision.GO),),
 )  # fmt: skip
 RAN = RunResult(
@@ -164,7 +166,7 @@ def saved(tmp_path, plain):
 
 def test_the_stage_before_is_read_from_its_folder(tmp_path):
     before = signoff.previous_of(saved(tmp_path, to_json(BEFORE)))
-    assert before == gate.Previous(stage=10, outcome=Decision.GO, rehearsal=False, at=5.0, artefact="abc")
+    assert before == gate.Previous(stage=10, outcome=Decision.GO, rehearsal=False, at=5.0, artefact="abc", policy="p")
     assert signoff.previous_of(tmp_path / "verdicts.json") == before
 
 
