@@ -279,12 +279,17 @@ class SseHistory:
         return self._judged((name,))[0]
 
     def check(self, *names: str) -> None:
-        """Assert that these checks and families (none named: all) are PASS; heals and awaits a sentinel first."""
+        """Assert that these checks and families (none named: all that can judge) are PASS, and at least one is.
+
+        Heals and awaits a sentinel first.
+        """
         verdicts = self._judged(names)
         bad = [one for one in verdicts if one.outcome in (Outcome.FAIL, Outcome.UNKNOWN)]
         missing = gaps(verdicts, names)
         texts = [told(one) for one in sorted(bad, key=lambda one: -one.outcome)]
         texts += [f"{name} was not judged: {why(verdicts, name)}" for name in missing]
+        if not texts and not any(one.outcome is Outcome.PASS for one in verdicts):
+            texts = ["nothing was judged: let the test subscribe and publish before it checks"]
         if texts:
             raise AssertionError("\n".join([*texts, f"history: {self.path}"]))
 

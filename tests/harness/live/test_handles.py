@@ -1,3 +1,5 @@
+from types import SimpleNamespace
+
 import pytest
 
 from harness import checks
@@ -5,6 +7,7 @@ from harness.check import Outcome
 from harness.config import load_config
 from harness.errors import HarnessError
 from harness.faults import Toxic
+from harness.history import History
 from harness.live.choice import Choice, plan_of
 from harness.live.handles import SseClient, SseHistory, SseProxy, SseServer
 from harness.live.run import Live
@@ -107,3 +110,9 @@ def test_the_history_is_judged_while_the_test_runs(live, server, subscriber):
         history.check("limits.exact")
     with pytest.raises(HarnessError, match="there is no check 'delivry'"):
         history.judge("delivry")
+
+
+def test_where_nothing_was_judged_the_test_fails(tmp_path):
+    empty = SimpleNamespace(path=tmp_path, settle=lambda: None, history=lambda: History(()))
+    with pytest.raises(AssertionError, match=r"^nothing was judged: let the test subscribe and publish .+\nhistory: "):
+        SseHistory(empty).check()
