@@ -177,7 +177,7 @@ class Nemesis:
             case "enable", _:
                 await self.proxy.enable()
                 self._mark("disabled", on=False)
-            case _:
+            case "heal", _:
                 await self._mend(self.proxy)
 
     async def _mend(self, proxy: Proxy) -> None:

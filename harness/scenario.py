@@ -8,7 +8,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal
 
+from harness.errors import HarnessError
 from harness.faults import Toxic
+from harness.typed import demand_fields
 
 
 def name_of(reference: str) -> str:
@@ -63,10 +65,17 @@ class Burst:
 
 @dataclass(frozen=True, slots=True)
 class Network:
-    """Add a toxic, remove one, disable or enable the proxy, or heal everything."""
+    """Add a toxic, remove one, disable or enable the proxy, or heal everything. Raises HarnessError for the rest."""
 
     act: Literal["add", "remove", "disable", "enable", "heal"]
     toxic: Toxic | None = None
+
+    def __post_init__(self) -> None:
+        demand_fields(self)
+        if self.act in ("add", "remove") and self.toxic is None:
+            raise HarnessError(f'Network("{self.act}") names no toxic; write Network("{self.act}", Toxic(...))')
+        if self.act not in ("add", "remove") and self.toxic is not None:
+            raise HarnessError(f'Network("{self.act}") takes no toxic; leave it out')
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,6 +208,8 @@ class Scenario:
     server: settings of the mock (others keep their own). client: options of the client, where it declares them.
     drain: seconds to wait for the sentinels. limit: the whole run ends by itself after so many seconds + beats * 10,
     without those by which this machine was late.
+
+    Raises HarnessError for a value of another type.
     """
 
     checks: tuple[str, ...]
@@ -211,3 +222,11 @@ class Scenario:
     client: Mapping[str, Any] = field(default_factory=lambda: FAST_CLIENT)
     drain: float = 8.0
     limit: float = 180.0
+
+    def __post_init__(self) -> None:
+        for step in self.steps if isinstance(self.steps, tuple | list) else ():
+            if isinstance(step, type):
+                raise HarnessError(f"{step.__name__} in steps of Scenario is no step yet; write {step.__name__}(...)")
+            if isinstance(step, Step):
+                demand_fields(step, signed=("beyond_limit",))
+        demand_fields(self)

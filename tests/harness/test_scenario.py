@@ -6,8 +6,9 @@ from typing import get_args
 
 import pytest
 
+from harness.errors import HarnessError
 from harness.faults import Toxic
-from harness.scenario import FAST_CLIENT, FAST_SERVER, Burst, Network, Open, Scenario, Step, Wait, name_of
+from harness.scenario import FAST_CLIENT, FAST_SERVER, Burst, Drop, Network, Open, Scenario, Step, Wait, name_of
 
 
 def test_a_scenario_needs_only_its_checks_and_keeps_the_fast_pace():
@@ -40,3 +41,38 @@ def test_a_step_can_be_recorded():
 )  # fmt: skip
 def test_how_results_name_a_scenario(reference, name):
     assert name_of(reference) == name
+
+
+@pytest.mark.parametrize(
+    "act, toxic, sentence",
+    [
+        ("add", None, 'Network("add") names no toxic; write Network("add", Toxic(...))'),
+        ("remove", None, 'Network("remove") names no toxic; write Network("remove", Toxic(...))'),
+        ("heal", Toxic("latency"), 'Network("heal") takes no toxic; leave it out'),
+        ("ad", Toxic("latency"), "act of Network is 'ad'; write one of add, remove, disable, enable, heal"),
+        ("add", "latency", "toxic of Network is 'latency'; write Toxic(...)"),
+    ],
+)
+def test_a_step_on_the_network_that_would_do_nothing_is_refused(act, toxic, sentence):
+    with pytest.raises(HarnessError) as caught:
+        Network(act, toxic)
+    assert str(caught.value) == sentence
+
+
+@pytest.mark.parametrize(
+    "given, sentence",
+    [
+        ({"users": "2"}, "users of Scenario is '2'; write a whole number, 0 or more"),
+        ({"checks": ("delivery")}, "checks of Scenario is 'delivery'; write a tuple, such as (\"x\",) with its comma"),
+        ({"steps": (Wait,)}, "Wait in steps of Scenario is no step yet; write Wait(...)"),
+        ({"steps": Wait(1)}, "steps of Scenario is Wait("),
+        ({"steps": (Burst(-3),)}, "count of Burst is -3; write a whole number, 0 or more"),
+        ({"steps": (Drop("finn"),)}, "how of Drop is 'finn'; write one of fin, rst, silence"),
+        ({"needs": "publish"}, "needs of Scenario is 'publish'; write a set, such as"),
+        ({"client": None}, "client of Scenario is None; write a dict"),
+    ],
+)
+def test_a_value_of_another_type_is_one_sentence(given, sentence):
+    with pytest.raises(HarnessError) as caught:
+        Scenario(**{"checks": ("delivery",), **given})
+    assert str(caught.value).startswith(sentence)
