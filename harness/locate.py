@@ -19,15 +19,21 @@ from harness.errors import HarnessError
 
 
 def names(room: str, folders: Iterable[Path] = ()) -> Mapping[str, Path]:
-    """The files of a room (a package such as `scenarios` or `harness.clients`) and of the user's folders, by name."""
+    """The files of a room (a package such as `scenarios` or `harness.clients`) and of the user's folders, by name.
+
+    Raises HarnessError for a folder that does not exist, and for a name that two files have.
+    """
     package = importlib.import_module(room)
-    found = {}
+    found: dict[str, Path] = {}
     for folder in (*map(Path, package.__path__), *folders):
         if not folder.is_dir():
             raise HarnessError(f"folder {folder} for {room} does not exist; create it or mend [tool.sse-harness]")
         for path in sorted(folder.glob("*.py")):
-            if not path.stem.startswith("_"):
-                found[path.stem] = path
+            if path.stem.startswith("_"):
+                continue
+            other = found.setdefault(path.stem, path)
+            if other.resolve() != path.resolve():
+                raise HarnessError(f"{path} has the name of {other}; rename it: a name means one file")
     return found
 
 

@@ -28,6 +28,22 @@ def test_a_folder_that_is_not_there_is_one_sentence(tmp_path):
     )  # fmt: skip
 
 
+def test_a_file_of_the_users_takes_no_name_that_another_has(tmp_path):
+    one, two = tmp_path / "one", tmp_path / "two"
+    for path in (one / "reference.py", two / "reference.py", one / "mine.py", two / "mine.py"):
+        path.parent.mkdir(exist_ok=True)
+        path.write_text("")
+    ours = locate.names("harness.clients")["reference"]
+    with pytest.raises(HarnessError) as caught:
+        locate.load("harness.clients", "httpx_sse", [one])
+    assert str(caught.value) == f"{one / 'reference.py'} has the name of {ours}; rename it: a name means one file"
+    (one / "reference.py").unlink()
+    (two / "reference.py").unlink()
+    assert locate.names("harness.clients", [ours.parent, one, one])["mine"] == one / "mine.py"
+    with pytest.raises(HarnessError, match=r"two/mine.py has the name of .*one/mine.py"):
+        locate.names("harness.clients", [one, two])
+
+
 def test_a_sentence_is_read_without_importing(tmp_path):
     path = tmp_path / "mine.py"
     path.write_text('"""Does it\nhold?\n\nMore."""\nraise SystemExit\n')
