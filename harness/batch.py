@@ -20,6 +20,7 @@ from harness.check import Outcome
 from harness.config import Config
 from harness.errors import HarnessError
 from harness.judgement import judged
+from harness.live.verdicts import expanded
 from harness.pool import OnPhase, kill_all, run_all
 from harness.results import RunResult
 from harness.run import Job, Plan, resolve
@@ -71,10 +72,17 @@ def _folder_of(name: str, seed: int, seeds: Sequence[int]) -> str:
 
 
 def resolved(jobs: Sequence[Job]) -> tuple[Plan, ...]:
-    """The plan of every job: whatever a job names exists and can be loaded. Raises HarnessError."""
+    """The plan of every job: whatever it and its scenario name exists and can be loaded. Raises HarnessError.
+
+    Checks of the user's own have been loaded before.
+    """
     if jobs and jobs[0].target is not None and (named := [name for job in jobs for name in job.defects]):
         raise HarnessError(f"defect {named[0]} is a switch of the mock; leave out --defect or --target")
-    return tuple(resolve(job) for job in jobs)
+    checks.load()
+    plans = tuple(resolve(job) for job in jobs)
+    for plan in plans:
+        expanded(name_of(plan.job.scenario), plan.scenario.checks)
+    return plans
 
 
 def is_own(plan: Plan) -> bool:

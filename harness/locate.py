@@ -90,6 +90,9 @@ def _from_file(path: Path, kind: str) -> Any:
     sys.modules[name] = module
     try:
         spec.loader.exec_module(module)
+    except HarnessError as exc:
+        del sys.modules[name]
+        raise HarnessError(f"{path}: {exc}") from exc
     except (Exception, SystemExit) as exc:
         del sys.modules[name]
         raise HarnessError(f"{path} cannot be imported: {type(exc).__name__}: {exc}; mend the {kind}") from exc

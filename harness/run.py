@@ -23,7 +23,7 @@ import os
 import platform
 import signal
 import sys
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence, Set
 from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 from importlib import metadata
@@ -44,6 +44,7 @@ from harness.nemesis import Nemesis
 from harness.proxy.control import Proxy, start_network, upstream_of
 from harness.scenario import Network, Scenario, name_of
 from harness.servers import ForeignServer, MockServer, Server
+from harness.subscriber import Options
 from harness.target import Promises, Target, load_target
 
 DEADLINE_BEATS: Final = 2.5
@@ -204,6 +205,9 @@ def resolve(job: Job) -> Plan:
     scenario: Scenario = getattr(loaded, "scenario", loaded)
     if not isinstance(scenario, Scenario):
         raise HarnessError(f"{job.scenario} defines no `scenario = Scenario(...)`; add it")
+    _demand_names(
+        scenario.needs, MockServer.offers | {"network"} | CLIENT_CAPABILITIES.keys(), f"scenario {job.scenario} needs"
+    )
     if job.users is not None:
         scenario = replace(scenario, users=min(scenario.users, job.users))
     client = locate.load("harness.clients", job.client, folders.get("clients", ()))
@@ -214,7 +218,10 @@ def resolve(job: Job) -> Plan:
     if target is not None and target.ca_file is not None:
         tls.context(target.ca_file)
     promised = promises(load_settings(settings)) if target is None else target.promises
-    return Plan(job, scenario, question, client, target, promised, settings)
+    plan = Plan(job, scenario, question, client, target, promised, settings)
+    if plan.own_client:  # it would say so in the midst of the run
+        Options(policy=plan.options.get("policy", "resilient"))
+    return plan
 
 
 def _demand_client(client: Any, name: str) -> None:
@@ -224,10 +231,7 @@ def _demand_client(client: Any, name: str) -> None:
     declared, options = client.CAPABILITIES, getattr(client, "OPTIONS", {})
     if not isinstance(declared, frozenset | set):
         raise HarnessError(f"client {name!r}: CAPABILITIES is no set of names; write frozenset() or frozenset({{...}})")
-    for one in sorted(map(str, declared - CLIENT_CAPABILITIES.keys())):
-        # A name that no check of ours knows may be one of the user's own scenarios; a slip of the pen is not.
-        if near := get_close_matches(one, CLIENT_CAPABILITIES, n=1, cutoff=0.75):
-            raise HarnessError(f"client {name!r} declares the capability {one!r}; did you mean {near[0]!r}?")
+    _demand_names(declared, CLIENT_CAPABILITIES.keys(), f"client {name!r} declares")
     if not isinstance(options, Mapping):
         raise HarnessError(f"client {name!r}: OPTIONS is no dict of seconds by name; mend it")
     if not inspect.iscoroutinefunction(client.subscribe):
@@ -236,6 +240,13 @@ def _demand_client(client: Any, name: str) -> None:
         inspect.signature(client.subscribe).bind(None)
     except TypeError:
         raise HarnessError(f"client {name!r}: subscribe does not take the session and nothing else; mend it") from None
+
+
+def _demand_names(given: Set[str], known: Set[str], who: str) -> None:
+    """Raises HarnessError for a slip of the pen; a name that nobody knows may be one of the user's own."""
+    for one in sorted(map(str, given - known)):
+        if near := get_close_matches(one, known, n=1, cutoff=0.75):
+            raise HarnessError(f"{who} the capability {one!r}; did you mean {near[0]!r}?")
 
 
 async def _watched(plan: Plan, work: Coroutine[Any, Any, None], writer: Writer) -> bool:

@@ -141,6 +141,7 @@ def _folders(choice: Choice) -> Mapping[str, tuple[str, ...]]:
 def _chosen(names: Iterable[str], choice: Choice) -> tuple[Chosen, ...]:
     """The scenarios of these names, planned. Raises HarnessError."""
     from harness import locate
+    from harness.live.verdicts import expanded
     from harness.run import Job, resolve
 
     chosen: dict[str, Chosen] = {}
@@ -155,23 +156,8 @@ def _chosen(names: Iterable[str], choice: Choice) -> tuple[Chosen, ...]:
             raise HarnessError(f"two scenarios are named {short}; name one of them to --sse-scenarios at a time")
         plan = resolve(job)
         file = locate.names("scenarios", choice.config.paths("scenarios")).get(name, name)
-        chosen[short] = Chosen(short, plan, str(file), _expanded(short, plan.scenario.checks))
+        chosen[short] = Chosen(short, plan, str(file), expanded(short, plan.scenario.checks))
     return tuple(chosen.values())
-
-
-def _expanded(scenario: str, names: Iterable[str]) -> Mapping[str, str]:
-    """The checks that a scenario names, each with that name; a family means all of its checks."""
-    from harness.live.verdicts import named
-
-    found: dict[str, str] = {}
-    for name in names:
-        try:
-            checks = named(name)
-        except HarnessError as exc:
-            raise HarnessError(f"scenario {scenario}: {exc}") from None
-        for check in checks:
-            found[check] = name if name == check else found.get(check, name)
-    return found
 
 
 def load_checks(config: Config) -> None:

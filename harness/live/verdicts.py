@@ -1,6 +1,7 @@
 """Names of checks as a user gives them, and verdicts as a user reads them. Pure."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from difflib import get_close_matches
 from typing import Final
 
 from harness.check import REGISTRY, Verdict
@@ -13,7 +14,22 @@ def named(name: str) -> list[str]:
     """The checks that a name means: itself, or those of its family. Raises HarnessError."""
     found = [name] if name in REGISTRY else sorted(one.name for one in REGISTRY.values() if one.family == name)
     if not found:
-        raise HarnessError(f"there is no check or family {name!r}; see `sse-harness list checks`")
+        near = get_close_matches(name, {*REGISTRY, *(one.family for one in REGISTRY.values())}, n=1)
+        hint = f"did you mean {near[0]!r}?" if near else "see `sse-harness list checks`"
+        raise HarnessError(f"there is no check or family {name!r}; {hint}")
+    return found
+
+
+def expanded(scenario: str, names: Iterable[str]) -> Mapping[str, str]:
+    """The checks that a scenario names, each with that name; a family means all of its checks. Raises HarnessError."""
+    found: dict[str, str] = {}
+    for name in names:
+        try:
+            checks = named(name)
+        except HarnessError as exc:
+            raise HarnessError(f"scenario {scenario}: {exc}") from None
+        for check in checks:
+            found[check] = name if name == check else found.get(check, name)
     return found
 
 

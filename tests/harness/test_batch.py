@@ -57,6 +57,12 @@ def test_what_a_job_names_is_found_before_anything_starts(job, sentence):
     assert str(caught.value) == sentence
 
 
+def test_a_check_that_a_scenario_names_is_found_before_anything_starts(tmp_path):
+    (tmp_path / "mine.py").write_text("from harness import Scenario\nscenario = Scenario(checks=('lag.liv',))\n")
+    with pytest.raises(HarnessError, match=r"scenario mine: there is no .+ 'lag.liv'; did you mean 'lag.live'"):
+        batch.resolved([Job(scenario=str(tmp_path / "mine.py"), out="")])
+
+
 def test_an_unknown_defect_is_one_sentence():
     with pytest.raises(HarnessError, match=r"nope|known defects"):
         batch.resolved([Job(scenario="steady", out="", defects=("nope",))])

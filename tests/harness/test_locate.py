@@ -140,3 +140,11 @@ def test_where_something_is_written(loaded):
 @pytest.mark.parametrize("loaded", [sys.exit, wrapper, 3])
 def test_what_is_built_in_is_written_nowhere(loaded):
     assert locate.source(loaded) is None
+
+
+def test_what_a_file_is_refused_for_says_which_file_it_is(tmp_path):
+    path = tmp_path / "mine.py"
+    path.write_text("from harness import Network\nNetwork('heel')\n")
+    with pytest.raises(HarnessError) as caught:
+        locate.load("scenarios", str(path))
+    assert str(caught.value) == f"{path}: act of Network is 'heel'; write one of add, remove, disable, enable, heal"

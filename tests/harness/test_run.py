@@ -98,6 +98,18 @@ def test_a_file_that_is_no_scenario_is_one_sentence(tmp_path, scenario, told):
         resolve(Job(scenario=str(path), out=""))
 
 
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        ("checks=(), needs={'publsh'}", r"scenario .*mine.py needs the capability 'publsh'; did you mean 'publish'\?"),
+        ("checks=(), client={'policy': 'spek'}", "subscriber option policy is 'spek'; use one of spec, resilient"),
+    ],
+)
+def test_what_a_scenario_wants_of_target_and_client_is_known_before_anything_starts(job, arguments, told):
+    with pytest.raises(HarnessError, match=told):
+        resolve(job(arguments))
+
+
 def test_a_file_that_is_no_client_is_one_sentence(job, tmp_path):
     (tmp_path / "not.py").write_text("CAPABILITIES = frozenset()\n")
     with pytest.raises(HarnessError, match=r"not.py' lacks CAPABILITIES or `async def subscribe\(session\)`; add them"):
@@ -250,7 +262,7 @@ def test_what_is_missing_is_a_skip_and_nothing_is_started(job):
 
 @pytest.mark.slow
 def test_a_run_beyond_its_limit_is_trouble(job):
-    told, _ = recorded(job("checks=(), limit=-9.0, steps=(Wait(60),)"))
+    told, _ = recorded(job("checks=(), limit=0, steps=(Wait(60),), server={'heartbeat': 0.1}"))
     assert [one["reason"] for one in told.of("trouble")] == ["the run did not end within its limit of 1 s"]
 
 

@@ -3,7 +3,7 @@ import pytest
 from harness import checks
 from harness.check import Outcome, Verdict
 from harness.errors import HarnessError
-from harness.live.verdicts import SHOWN_EVIDENCE, named, told, why
+from harness.live.verdicts import SHOWN_EVIDENCE, expanded, named, told, why
 
 checks.load()
 
@@ -15,8 +15,16 @@ def verdict(check, outcome=Outcome.FAIL, evidence=("a", "b")):
 def test_a_name_is_a_check_or_a_family():
     assert named("delivery.in_order") == ["delivery.in_order"]
     assert "delivery.in_order" in named("delivery")
-    with pytest.raises(HarnessError, match="there is no check or family 'delivry'; see `sse-harness list checks`"):
-        named("delivry")
+    with pytest.raises(HarnessError, match="there is no check or family 'zzz'; see `sse-harness list checks`"):
+        named("zzz")
+
+
+def test_a_scenario_names_checks_and_families_and_each_check_counts_once():
+    found = expanded("mine", ["response", "response.prompt", "delivery.in_order"])
+    assert found["response.stream_head"] == "response"
+    assert (found["response.prompt"], found["delivery.in_order"]) == ("response.prompt", "delivery.in_order")
+    with pytest.raises(HarnessError, match=r"^scenario mine: there is no .+ 'delivry'; did you mean 'delivery'\?"):
+        expanded("mine", ["delivry"])
 
 
 def test_a_verdict_for_people():
