@@ -92,7 +92,7 @@ def read(path: Path, remedy: str) -> Table:
         raise HarnessError(f"{path} holds a number too long, or tables too deep, to be read; mend it") from exc
 
 
-def meant(name: str, known: Collection[str]) -> str:
+def meant(name: str, known: Collection[str], what: str = "fields") -> str:
     """A remedy for a name that nobody knows: the nearest one, or all of them."""
     near = difflib.get_close_matches(name, known, n=1)
-    return f"did you mean {near[0]!r}?" if near else f"the fields are {', '.join(sorted(known))}"
+    return f"did you mean {near[0]!r}?" if near else f"the {what} are {', '.join(sorted(known))}"

@@ -47,7 +47,7 @@ def slow_headers(script: Script, *, seconds: float = 3.0) -> Script:
 
 
 @fault
-def cut_head(script: Script, *, bytes: int = 40, how: str = "fin") -> Script:
+def cut_head(script: Script, *, bytes: int = 40, how: Literal["fin", "rst"] = "fin") -> Script:
     """The connection ends inside the head of the response, after so many bytes of it, by FIN or RST."""
     return (Send(_HEAD[:bytes], raw=True), Reset() if how == "rst" else Close())
 

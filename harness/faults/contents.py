@@ -34,7 +34,7 @@ def buffer(script: Script, *, seconds: float = 2.0) -> Script:
 @fault
 def bom(script: Script, *, kind: str = "whole") -> Script:
     """The body begins with a byte order mark: whole, split over two chunks, or twice."""
-    sent = chosen(_BOM, kind, "kind of bom")
+    sent = chosen(_BOM, kind, "kind")
     return tuple(part for step in script for part in ((*sent, step) if isinstance(step, Stream) else (step,)))
 
 
@@ -47,7 +47,7 @@ def line_ends(script: Script, *, ends: LineEnds = "mixed") -> Script:
 @fault
 def invalid_utf8(script: Script, *, where: str = "data", events: int = 0) -> Script:
     """After so many events come bytes that are no UTF-8, in the data of an event or in a comment."""
-    return _inserted(script, chosen(_INVALID, where, "where of invalid-utf8"), events)
+    return _inserted(script, chosen(_INVALID, where, "where"), events)
 
 
 @fault
@@ -57,13 +57,13 @@ def giant(script: Script, *, size: int = 1_000_000, events: int = 0) -> Script:
 
 
 @fault
-def retry(script: Script, *, value: str = "0", events: int = 0) -> Script:
+def retry(script: Script, *, value: object = "0", events: int = 0) -> Script:
     """After so many events comes a `retry` field with this value: empty, negative, a fraction, huge, 0, no number."""
     return _inserted(script, f"retry: {value}\n\n".encode(), events)
 
 
 @fault
-def id(script: Script, *, value: str = "ünï-☃", length: int | None = None, events: int = 0) -> Script:
+def id(script: Script, *, value: object = "ünï-☃", length: int | None = None, events: int = 0) -> Script:
     """After so many events comes one with this id, repeated up to a length: of other scripts, blanks, NUL, empty."""
     text = str(value) if length is None else (str(value) * min(length, LARGEST))[:length]
     return _inserted(script, f"event: notice\nid: {text}\ndata: an id\n\n".encode(), events)

@@ -1,6 +1,6 @@
 """Faults of the end: how and where a stream breaks off."""
 
-from typing import Final
+from typing import Final, Literal
 
 from harness.faults.registry import chosen, fault, until
 from harness.script import Close, Cut, Finish, Reset, Script, Send, Silence, Stream
@@ -27,7 +27,9 @@ def fin(script: Script, *, events: int = 0, bytes: int | None = None, clean: boo
 
 
 @fault
-def cut_event(script: Script, *, at: Cut = "inside-data", events: int = 0, how: str = "fin") -> Script:
+def cut_event(
+    script: Script, *, at: Cut = "inside-data", events: int = 0, how: Literal["fin", "rst"] = "fin"
+) -> Script:
     """After so many events the next is cut (after-id, inside-data, before-empty-line) and FIN or RST follows."""
     return until(script, Stream(events=events, cut=at), Reset() if how == "rst" else Close())
 
@@ -41,7 +43,7 @@ def unfinished_chunk(script: Script, *, events: int = 0) -> Script:
 @fault
 def broken_chunk(script: Script, *, kind: str = "not-hex", events: int = 0) -> Script:
     """After so many events a chunk is malformed: not-hex, no-size, negative, too-long, no-line-end; FIN follows."""
-    return until(script, Stream(events=events), Send(chosen(_BROKEN, kind, "kind of broken-chunk"), raw=True), Close())
+    return until(script, Stream(events=events), Send(chosen(_BROKEN, kind, "kind"), raw=True), Close())
 
 
 @fault

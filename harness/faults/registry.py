@@ -9,14 +9,18 @@ import json
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from typing import Any, Final, TypeAlias
+from typing import Any, Final, TypeAlias, get_args, get_type_hints
 
 from harness.errors import HarnessError
+from harness.faults.toxic import Toxic
 from harness.script import GOOD, Close, Finish, Reset, Respond, Script, Send, Silence, Stream, from_json, to_json
+from harness.tomlfile import meant
+from harness.typed import demand
 
 Fault: TypeAlias = Callable[..., Script]
 
 FAULTS: Final[dict[str, Fault]] = {}
+TOXICS: Final = frozenset(get_args(get_type_hints(Toxic)["type"]))
 # Those that end or cut a stream: without a number of attempts they hit the live streams, once.
 LIVE: Final = frozenset({"rst", "fin", "cut-event", "unfinished-chunk", "broken-chunk", "silence"})
 
@@ -28,24 +32,32 @@ def fault(function: Fault) -> Fault:
 
 
 def applied(name: str, script: Script = GOOD, parameters: Mapping[str, Any] | None = None) -> Script:
-    """The script with the named fault in it. Raises HarnessError for an unknown name or parameter."""
+    """The script with the named fault in it. Raises HarnessError for an unknown name or parameter, or a wrong value."""
+    if name in TOXICS:
+        raise HarnessError(
+            f'{name} is a fault of the network: a step of a scenario, Network("add", Toxic("{name}", ...))'
+        )
     if name not in FAULTS:
-        raise HarnessError(f"there is no fault {name!r}; known: {', '.join(sorted(FAULTS))}")
+        raise HarnessError(f"there is no fault {name!r}; {meant(name, FAULTS, 'faults')}")
     given = dict(parameters or {})
     known = [one for one in inspect.signature(FAULTS[name]).parameters if one != "script"]
     if unknown := sorted(set(given) - set(known)):
         raise HarnessError(f"fault {name} does not know {', '.join(unknown)}; known: {', '.join(known) or 'nothing'}")
+    kinds = get_type_hints(FAULTS[name])
+    for parameter, value in given.items():
+        demand(f"{parameter} of fault {name}", value, kinds[parameter])
     try:
         # The way through JSON holds the values of the parameters to what a player can play.
         return from_json(to_json(FAULTS[name](script, **given)))
-    except (TypeError, ValueError, AttributeError) as exc:
-        raise HarnessError(f"a parameter of fault {name} has the wrong type ({exc}); mend it") from exc
+    except (HarnessError, ValueError) as exc:
+        said = ", ".join(f"{parameter}={value!r}" for parameter, value in given.items())
+        raise HarnessError(f"fault {name} cannot be played with {said}: {exc}") from exc
 
 
 def chosen(table: Mapping[str, Any], value: str, what: str) -> Any:
     """What the table has under this value of a parameter. Raises HarnessError."""
     if value not in table:
-        raise HarnessError(f"{what} is one of {', '.join(table)}, not {value!r}")
+        raise HarnessError(f"{what} is one of {', '.join(table)}")
     return table[value]
 
 

@@ -169,9 +169,7 @@ def upstream_of(url: str) -> str:
 
 def attributes(toxic: Toxic) -> dict[str, int]:
     """The toxic's attributes as whole numbers. Raises HarnessError for an unknown or impossible one."""
-    known = ATTRIBUTES.get(toxic.type)
-    if known is None:
-        raise HarnessError(f"there is no toxic {toxic.type!r}; known: {', '.join(ATTRIBUTES)}")
+    known = ATTRIBUTES[toxic.type]
     if unknown := sorted(toxic.attributes.keys() - known.keys()):
         raise HarnessError(f"toxic {toxic.type} does not know {', '.join(unknown)}; known: {', '.join(known)}")
     whole = {name: int(value) if float(value).is_integer() else value for name, value in toxic.attributes.items()}

@@ -100,7 +100,7 @@ def test_what_comes_later_says_so(capsys, name):
         (["token", "alice"], "no mock server of yours is running; start `sse-harness mock` or set SSE_MOCK_SECRET"),
         (["where", "load/stedy"], "there is no file 'load/stedy' in scenarios/; did you mean load/steady?"),
         (["where", "nope"], "there is no file 'nope' in scenarios/; known: "),
-        (["mock", "--fault", "fog"], "there is no fault 'fog'; known: "),
+        (["mock", "--fault", "fog"], "there is no fault 'fog'; did you mean 'foreign'?"),
     ],
 )
 def test_a_fault_of_the_user_is_one_sentence_and_exit_2(capsys, argv, sentence):

@@ -71,7 +71,7 @@ def test_a_defect_given_later_goes_with_a_reset(mock):
         ("/token", {"user": 5}, "`user` of token is a name"),
         ("/script", {"script": [{"step": "x"}]}, "step 0 of the script has no known name in `step`"),
         ("/script", {"script": [], "attempts": 0}, "attempts is a whole number from 1, or null for all, not 0"),
-        ("/fault", {"name": "x"}, "there is no fault 'x'; known: "),
+        ("/fault", {"name": "x"}, "there is no fault 'x'; the faults are "),
         ("/fault", {"name": "rst", "parameters": {"x": 1}}, "fault rst does not know x; known: events"),
         ("/defect", {"name": "x"}, "there is no defect 'x'; known: "),
         ("/drop", {"how": "x"}, "streams are dropped by fin, rst, silence or mid-event, not 'x'"),

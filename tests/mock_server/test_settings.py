@@ -37,7 +37,7 @@ def test_what_the_server_promises_follows_its_settings():
         ({"defects": "cacheable"}, "setting defects of the mock server must be a list of strings"),
         ({"defects": ["x"]}, "setting defects of the mock server must be a list of known defects"),
         ({"faults": ["rst"]}, "setting faults of the mock server must be a list of objects, not ['rst']"),
-        ({"faults": [{"name": "fog"}]}, "there is no fault 'fog'; known: "),
+        ({"faults": [{"name": "fog"}]}, "there is no fault 'fog'; did you mean 'foreign'?"),
         ({"faults": [{"name": "rst", "when": 1}]}, "a fault of the settings does not know when; known: name, "),
         ({"faults": [{"name": "rst", "parameters": 1}]}, "`parameters` of a fault of the settings is an object"),
         ({"loop": "trio"}, "setting loop of the mock server must be auto, uvloop or asyncio"),

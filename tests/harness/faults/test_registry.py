@@ -34,10 +34,14 @@ def test_a_fault_on_a_command_line(text, name, parameters):
 @pytest.mark.parametrize(
     "text, sentence",
     [
-        ("fog", "there is no fault 'fog'; known: bom, "),
+        ("zzz", "there is no fault 'zzz'; the faults are bom, broken-chunk, "),
+        ("gzp", "there is no fault 'gzp'; did you mean 'gzip'?"),
+        ("latency", 'latency is a fault of the network: a step of a scenario, Network("add", Toxic("latency", ...))'),
+        ("fin:bytes=x", "bytes of fault fin is 'x'; write a whole number, 0 or more"),
+        ('retry:value="\\ud800"', "fault retry cannot be played with value='\\ud800': "),
         ("rst:when=1", "fault rst does not know when; known: events, bytes"),
         ("rst:events", "fault 'rst:events' cannot be read; write NAME or NAME:PARAMETER=VALUE,PARAMETER=VALUE"),
-        ("status:status=soon", "a parameter of fault status has the wrong type"),
+        ("status:status=soon", "status of fault status is 'soon'; write a whole number, 0 or more"),
     ],
 )
 def test_what_cannot_be_read_is_refused_in_one_sentence(text, sentence):
@@ -49,20 +53,32 @@ def test_what_cannot_be_read_is_refused_in_one_sentence(text, sentence):
 @pytest.mark.parametrize(
     "name, parameters, sentence",
     [
-        ("flood", {}, "there is no fault 'flood'; known: bom, broken-chunk, "),
+        ("flood", {}, "there is no fault 'flood'; the faults are bom, broken-chunk, "),
         ("rst", {"after": 1}, "fault rst does not know after; known: events, bytes"),
         ("status", {"after": 1}, "fault status does not know after; known: status, retry_after"),
-        ("rst", {"events": -1}, "events of step 1 of the script (stream) is a whole number, 0 or more"),
-        ("rst", {"bytes": -1}, "cut_bytes of step 1 of the script (stream) is a whole number, 0 or more"),
-        ("cut-event", {"at": "here"}, "cut of step 1 of the script (stream) is one of after-id, "),
-        ("status", {"status": "x"}, "a parameter of fault status has the wrong type"),
-        ("redirect", {"status": 200}, "status of step 0 of the script (redirect) is a number from 300 to 399"),
-        ("redirect", {"to": "hell"}, "to of step 0 of the script (redirect) is one of absolute, path, "),
-        ("content-type", {"value": "a\r\nb: c"}, "but of step 0 of the script have a line end in them; "),
-        ("bom", {"kind": "half"}, "kind of bom is one of whole, split, twice, not 'half'"),
-        ("broken-chunk", {"kind": "x"}, "kind of broken-chunk is one of not-hex, no-size, "),
-        ("line-ends", {"ends": "nel"}, "line_ends of step 1 of the script (stream) is one of lf, cr, "),
-        ("giant", {"size": 10**9}, "insert_fill of step 1 of the script (stream) is at most 67108864"),
+        ("rst", {"events": -1}, "events of fault rst is -1; write a whole number, 0 or more"),
+        ("rst", {"bytes": -1}, "bytes of fault rst is -1; write a whole number, 0 or more"),
+        ("cut-event", {"at": "here"}, "at of fault cut-event is 'here'; write one of after-id, "),
+        ("status", {"status": "x"}, "status of fault status is 'x'; write a whole number, 0 or more"),
+        (
+            "redirect",
+            {"status": 200},
+            "fault redirect cannot be played with status=200: status of step 0 of the script (redirect) is a ",
+        ),
+        ("redirect", {"to": "hell"}, "to of fault redirect is 'hell'; write one of absolute, path, "),
+        (
+            "content-type",
+            {"value": "a\r\nb: c"},
+            "fault content-type cannot be played with value='a\\r\\nb: c': but of step 0 ",
+        ),
+        ("bom", {"kind": "half"}, "fault bom cannot be played with kind='half': kind is one of whole, split, twice"),
+        (
+            "broken-chunk",
+            {"kind": "x"},
+            "fault broken-chunk cannot be played with kind='x': kind is one of not-hex, no-size, ",
+        ),
+        ("line-ends", {"ends": "nel"}, "ends of fault line-ends is 'nel'; write one of lf, cr, "),
+        ("giant", {"size": 10**9}, "fault giant cannot be played with size=1000000000: insert_fill of step 1 of "),
     ],
 )
 def test_a_wrong_name_or_parameter_is_refused_in_one_sentence(name, parameters, sentence):
