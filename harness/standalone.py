@@ -55,8 +55,10 @@ def state_folder(environ: Mapping[str, str]) -> Path:
 
 def serve(settings: Mapping[str, Any], *, port: int, control_port: int, say: Say, folder: Path) -> int:
     """Run the mock until Ctrl-C or SIGTERM; returns the exit code. Raises HarnessError if it does not come up."""
-    _demand(port, "port")
-    _demand(control_port, "control_port")
+    from mock_server.supervisor import reserved
+
+    with reserved("127.0.0.1", port, control_port):
+        pass  # a port that somebody else has is told before anything is started
     environment = {**os.environ, CONTROL_TOKEN: secrets.token_urlsafe(24)}
     environment.setdefault(SECRET, secrets.token_urlsafe(24))
     signal.signal(signal.SIGTERM, signal.default_int_handler)
@@ -92,13 +94,6 @@ def running_mocks(folder: Path) -> list[Running]:
         except (OSError, ValueError, TypeError):
             continue
     return [one for _, one in sorted(found, key=lambda pair: -pair[0]) if psutil.pid_exists(one.pid)]
-
-
-def _demand(port: int, name: str) -> None:
-    """Refuse a port that somebody else has, before anything is started."""
-    from mock_server.supervisor import reserve
-
-    reserve("127.0.0.1", port, name).close()
 
 
 @contextmanager

@@ -1,11 +1,14 @@
 """Settings of the mock server, and what it promises with them. Seconds as float; `_ms` where the wire says so."""
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Final, Literal
 
+from harness.defects import DEFECTS as MATRIX
 from harness.errors import HarnessError
 from harness.faults import applied
 from harness.target import Promises
@@ -57,6 +60,8 @@ _SECONDS: Final = ("heartbeat", "write_timeout", "kill_switch_within", "token_ex
 _OPTIONAL: Final = ("throttle", "max_lifetime")
 _FLAGS: Final = ("enabled", "history_events")
 _LISTS: Final = ("cors_origins", "defects")
+# As a browser sends it (https://fetch.spec.whatwg.org/#origin-header): no path, no user.
+_ORIGIN: Final = re.compile(r"[a-z][a-z0-9+.-]*://(\[[0-9a-f:.]+\]|[a-z0-9._-]+)(:\d{1,5})?")
 
 
 def load_settings(*given: Mapping[str, Any] | str) -> Settings:
@@ -73,6 +78,11 @@ def load_settings(*given: Mapping[str, Any] | str) -> Settings:
     for name in _LISTS:
         if name in merged:
             merged[name] = tuple(merged[name])
+    for defect in merged.get("defects", ()):
+        _demand_defect(defect)
+    for origin in merged.get("cors_origins", ()):
+        if origin != "*" and not _ORIGIN.fullmatch(origin):
+            raise HarnessError(f"{origin!r} is no origin of a page; write it like https://page.example")
     if "faults" in merged:
         merged["faults"] = tuple(_fault(one) for one in merged["faults"])
     return Settings(**merged)
@@ -122,6 +132,18 @@ def _fault(given: Mapping[str, Any]) -> Mapping[str, Any]:
     return one
 
 
+def _demand_defect(name: str) -> None:
+    """Raises HarnessError for what is no switch of the mock."""
+    client = next((one for one in MATRIX if one.subject == "client" and one.name == name), None)
+    if client is not None:
+        how = f"--client harness.clients.faulty:{client.attribute}"
+        raise HarnessError(f"{name} is a bad client, no defect of the mock; give it as {how}")
+    if name not in DEFECTS:
+        near = get_close_matches(name, DEFECTS, n=1)
+        hint = f"did you mean {near[0]!r}?" if near else "see `sse-harness list defects`"
+        raise HarnessError(f"there is no defect {name!r} of the mock; {hint}")
+
+
 def _wrong(name: str, value: Any) -> str | None:
     """What the value should have been, if it is not."""
     number = isinstance(value, int | float) and not isinstance(value, bool)
@@ -137,8 +159,6 @@ def _wrong(name: str, value: Any) -> str | None:
         return "a list of strings"
     if name == "faults" and (isinstance(value, str) or not all(isinstance(one, Mapping) for one in value)):
         return "a list of objects"
-    if name == "defects" and not set(value) <= set(DEFECTS):
-        return f"a list of known defects ({', '.join(DEFECTS)})"
     if name == "loop" and value not in ("auto", "uvloop", "asyncio"):
         return "auto, uvloop or asyncio"
     return None

@@ -13,7 +13,7 @@ import signal
 import socket
 import sys
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -80,15 +80,8 @@ class _Supervisor:
             loop.add_signal_handler(number, self._stop.set)
         if self._options.stop_with_stdin:
             loop.add_reader(sys.stdin.fileno(), self._stdin)
-        reserved = [
-            reserve(self._options.host, self._options.port, "port"),
-            reserve("127.0.0.1", self._options.control_port, "control_port"),
-        ]
-        try:
-            return await self._incarnations([one.getsockname()[1] for one in reserved])
-        finally:
-            for one in reserved:
-                one.close()
+        with reserved(self._options.host, self._options.port, self._options.control_port) as ports:
+            return await self._incarnations(ports)
 
     async def _incarnations(self, ports: list[int]) -> int:
         incarnation, saved, epoch = 0, None, _epoch()
@@ -165,8 +158,16 @@ class _Supervisor:
             self._stop.set()
 
 
-def reserve(host: str, port: int, name: str) -> socket.socket:
-    """A bound socket that never listens. Raises HarnessError."""
+@contextlib.contextmanager
+def reserved(host: str, port: int, control_port: int) -> Iterator[list[int]]:
+    """Keep the ports of data plane and control plane ours, by sockets that never listen. Raises HarnessError."""
+    if port and port == control_port:
+        raise HarnessError(f"port {port} cannot be the control plane's too; choose another control_port, or 0")
+    with _bound(host, port, "port") as data, _bound("127.0.0.1", control_port, "control_port") as control:
+        yield [one.getsockname()[1] for one in (data, control)]
+
+
+def _bound(host: str, port: int, name: str) -> socket.socket:
     try:
         one = bound(host, port)
         # Whoever listens there already shows only now: two bound sockets may share a port, two listening ones not.

@@ -67,6 +67,12 @@ def test_a_lifetime_that_is_none_is_one_sentence(tmp_path, ttl):
         standalone.token("alice", ttl, now=0.0, environ={"SSE_MOCK_SECRET": "x"}, folder=tmp_path)
 
 
+def test_one_port_for_both_planes_is_one_sentence(tmp_path):
+    with pytest.raises(HarnessError) as caught:
+        standalone.serve({}, port=1234, control_port=1234, say=print, folder=tmp_path)
+    assert str(caught.value) == "port 1234 cannot be the control plane's too; choose another control_port, or 0"
+
+
 def test_a_port_that_is_taken_is_one_sentence(tmp_path):
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))

@@ -19,6 +19,11 @@ def test_settings_survive_json():
     assert load_settings(json.loads(json.dumps(settings.as_dict()))) == settings
 
 
+@pytest.mark.parametrize("origin", ["*", "https://page.example", "http://page.test:8443", "http://[fe80::1]:80"])
+def test_an_origin_is_taken_as_a_browser_sends_it(origin):
+    assert load_settings({"cors_origins": [origin]}).cors_origins == (origin,)
+
+
 def test_what_the_server_promises_follows_its_settings():
     made = promises(Settings(heartbeat=2.0, limit_per_user=7, replay_events=9))
     assert (made.heartbeat, made.limit_per_user, made.replay_events) == (2.0, 7, 9)
@@ -35,7 +40,23 @@ def test_what_the_server_promises_follows_its_settings():
         ({"throttle": -1}, "setting throttle of the mock server must be a number, more than 0, or null"),
         ({"enabled": 1}, "setting enabled of the mock server must be true or false"),
         ({"defects": "cacheable"}, "setting defects of the mock server must be a list of strings"),
-        ({"defects": ["x"]}, "setting defects of the mock server must be a list of known defects"),
+        ({"defects": ["no-hearbeat"]}, "there is no defect 'no-hearbeat' of the mock; did you mean 'no-heartbeat'?"),
+        ({"defects": ["x"]}, "there is no defect 'x' of the mock; see `sse-harness list defects`"),
+        (
+            {"defects": ["no-jitter"]},
+            "no-jitter is a bad client, no defect of the mock; give it as --client harness.clients.faulty:no_jitter",
+        ),
+        *(
+            ({"cors_origins": [one]}, f"{one!r} is no origin of a page; write it like https://page.example")
+            for one in (
+                "",
+                "nonsense",
+                "https://page.example/",
+                "https://a b",
+                "https://u@page.example",
+                "http://A.test",
+            )
+        ),
         ({"faults": ["rst"]}, "setting faults of the mock server must be a list of objects, not ['rst']"),
         ({"faults": [{"name": "fog"}]}, "there is no fault 'fog'; did you mean 'foreign'?"),
         ({"faults": [{"name": "rst", "when": 1}]}, "a fault of the settings does not know when; known: name, "),
