@@ -121,7 +121,7 @@ class Target:
 
 def load_target(path: Path) -> Target:
     """The target that a file describes; raises HarnessError with one sentence for whatever is wrong with it."""
-    top = tomlfile.read(path, "give the path of a target file, or leave --target out to test the built-in mock")
+    top = tomlfile.read(path, "give the path of a target file, or none to test the built-in mock")
     top.only(
         (
             "name",
@@ -154,6 +154,8 @@ def load_target(path: Path) -> Target:
 
 
 def _url(table: Table, name: str, url: str, remote: bool) -> str:
+    if not url.isprintable():
+        raise table.fault(f"{name!r} has a line end or another control character in it; take it out")
     try:
         parts = urlsplit(url)
         host, _ = parts.hostname, parts.port
@@ -201,6 +203,8 @@ def _tokens(table: Table, folder: Path) -> Tokens:
 
 def _listed(table: Table) -> Mapping[str, str]:
     listed = table.table("list")
+    if "list" in table.data and not listed.data:
+        raise table.fault("'list' is empty; give a token by user, or leave [tokens] out if there is no auth")
     return {user: _token(listed, user, listed.need(user, str)) for user in listed.data}
 
 

@@ -43,7 +43,7 @@ def test_two_scenarios_never_share_a_folder(tmp_path):
         (
             Job(scenario="steady", out="", target="no.toml"),
             "no.toml cannot be read (No such file or directory); "
-            "give the path of a target file, or leave --target out to test the built-in mock",
+            "give the path of a target file, or none to test the built-in mock",
         ),
         (
             Job(scenario="steady", out="", target="no.toml", defects=("no-heartbeat",)),

@@ -73,7 +73,7 @@ def test_what_comes_later_says_so(capsys, name):
         (
             ["run", "steady", "--target", "no.toml"],
             "no.toml cannot be read (No such file or directory); "
-            "give the path of a target file, or leave --target out to test the built-in mock",
+            "give the path of a target file, or none to test the built-in mock",
         ),
         (["signoff", "--stage", "10", "--target", "torn.toml"], "torn.toml is no valid TOML: "),
         (

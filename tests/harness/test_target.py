@@ -92,6 +92,21 @@ def test_not_loopback(host):
         ("urls = 1", "there is no field 'urls'; did you mean 'url'?"),
         ("url = 5", "'url' is a whole number; write a string in quotes"),
         ('url = "127.0.0.1:8000/x"', "'url' needs a scheme and a host; write it like http://127.0.0.1:8000/path"),
+        *(
+            (
+                f'url = "http://127.0.0.1/{one}x"',
+                "'url' has a line end or another control character in it; take it out",
+            )
+            for one in (r"\n", r"\t", r"\u007f")
+        ),
+        (
+            URL + "[tokens]\nlist = {}",
+            "[tokens]: 'list' is empty; give a token by user, or leave [tokens] out if there is no auth",
+        ),
+        (
+            URL + '[hooks]\npublish = "http://127.0.0.1/\\n"',
+            "[hooks]: 'publish' has a line end or another control character in it; take it out",
+        ),
         ('url = "http:///x"', "'url' needs a scheme and a host; write it like http://127.0.0.1:8000/path"),
         ('url = "ftp://127.0.0.1/x"', "'url' needs a scheme and a host; write it like http://127.0.0.1:8000/path"),
         ('url = "http://u:p@127.0.0.1/x"', "'url' carries a user or password; use [tokens] or hook_token_env instead"),
