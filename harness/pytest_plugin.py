@@ -272,7 +272,7 @@ def _sse_live(request: pytest.FixtureRequest) -> Iterator["Live"]:
         plan = plan_of(choice, request.node.nodeid, settings)
         live = Live.start(plan, _folder(request.config, request.node.name))
     except HarnessError as exc:
-        pytest.fail(str(exc), pytrace=False)
+        raise pytest.fail.Exception(str(exc), pytrace=False) from None
     request.node.stash[LIVE] = live
     yield live
     live.end()

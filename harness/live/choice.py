@@ -14,6 +14,7 @@ import pytest
 
 from harness.config import MOCK, Config, load_config
 from harness.errors import HarnessError
+from harness.typed import demand
 
 if TYPE_CHECKING:
     from harness.run import Plan
@@ -68,7 +69,7 @@ def choice_of(config: pytest.Config) -> Choice:
     }
     values = replace(values, values={**values.values, **absolute})
     names = list(_names(config, values))
-    seed = config.getoption("sse_seed", None)
+    demand("--sse-seed", seed := config.getoption("sse_seed", None), int | None)
     choice = Choice(values, 1 if seed is None else seed, ())
     if names or absolute:
         plan_of(choice, "a test", {})

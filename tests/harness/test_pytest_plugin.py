@@ -192,6 +192,7 @@ def test_workers_may_share_the_items(faked):
         (["--sse-scenarios", "stedy"], "there is no scenario 'stedy'; did you mean steady?"),
         (["--sse-client", "referense"], "there is no client 'referense'; did you mean reference?"),
         (["--sse-target", "no.toml"], "no.toml cannot be read (No such file or directory); give the path"),
+        (["--sse-seed", "-1"], "--sse-seed is -1; write a whole number, 0 or more"),
         (["--sse-scenarios", "wrong"], "scenario wrong: there is no check or family 'delivry'"),
         (["--sse-scenarios", "good,./mine/good.py"], "two scenarios are named good"),
         ([f"{ROOT}::good"], f"there is no {ROOT}::good; name its scenario with --sse-scenarios"),
@@ -270,7 +271,9 @@ def test_the_fixtures_in_a_users_own_tests(own):
 def test_a_failing_test_says_why_and_where_its_history_is(own):
     folder, _, said = own
     assert "E       AssertionError: FAIL response.not_cached (" in said
-    assert "the mock server has no setting 'hartbeat'; known: heartbeat," in said
+    [error] = re.findall(r"ERROR at setup of test_no_such_setting _+\n(.*?)\n[_=]{9}", said, re.DOTALL)
+    assert error.startswith("the mock server has no setting 'hartbeat'; known: heartbeat,")
+    assert "During handling" not in said
     history = folder / "out" / "test_a_defect" / "history.jsonl"
     assert re.search(rf"-+ sse history -+\n{re.escape(str(history))}\n", said)
     assert history.exists()
