@@ -37,7 +37,7 @@ class Line:
 def examined(config: Config, *, environ: Mapping[str, str], which: Which = shutil.which) -> list[Line]:
     """Everything that doctor says, in order."""
     return [
-        *_machine(), *_libraries(), *_programs(environ, which), *_extras(), *_shadows(Path.cwd()),
+        *_machine(), *_libraries(), _toxiproxy(environ, which), *_extras(), *_shadows(Path.cwd()),
         *_values(config, environ),
     ]  # fmt: skip
 
@@ -82,20 +82,6 @@ def _version(name: str) -> str | None:
         return metadata.version(name)
     except metadata.PackageNotFoundError:
         return None
-
-
-def _programs(environ: Mapping[str, str], which: Which) -> Iterator[Line]:
-    yield _toxiproxy(environ, which)
-    for name, commands, remedy in PROGRAMS:
-        found = next((path for one in commands if (path := which(one))), None)
-        yield Line("ok", name, found) if found else Line("missing", name, "not found", remedy)
-
-
-PROGRAMS: Final = (
-    ("Chromium", ("chromium", "chromium-browser", "google-chrome"), "apt-get install chromium"),
-    ("nginx", ("nginx",), "apt-get install nginx"),
-    ("HAProxy", ("haproxy",), "apt-get install haproxy"),
-)
 
 
 def _toxiproxy(environ: Mapping[str, str], which: Which) -> Line:

@@ -4,7 +4,7 @@ import pytest
 
 from harness import doctor
 from harness.config import load_config
-from harness.doctor import Line, examined
+from harness.doctor import examined
 
 
 def lines(tmp_path, environ=None, found=()):
@@ -15,12 +15,11 @@ def lines(tmp_path, environ=None, found=()):
 
 
 def test_says_what_there_is_and_how_to_get_what_is_not(tmp_path):
-    told = lines(tmp_path, found=("nginx",))
-    assert told["nginx"] == Line("ok", "nginx", "/bin/nginx")
-    assert told["HAProxy"] == Line("missing", "HAProxy", "not found", "apt-get install haproxy")
-    assert told["Toxiproxy"].state == "missing"
+    told = lines(tmp_path)
+    assert (told["Toxiproxy"].state, told["Toxiproxy"].found) == ("missing", "not found")
     assert "go install github.com/Shopify/toxiproxy" in told["Toxiproxy"].remedy
     assert told["Python"].state == "ok"
+    assert not {"Chromium", "nginx", "HAProxy"} & told.keys()  # nothing of ours runs them
     assert {"cores", "memory", "descriptors", "uvloop", "starlette"} <= told.keys()
 
 
