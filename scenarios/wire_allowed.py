@@ -1,4 +1,4 @@
-"""Whatever a server may do on the wire: redirects, codings, line ends, odd ids and `retry`: does nobody cry wolf?
+"""Whatever a server may do on the wire (redirects, codings, line ends, odd ids and `retry`): is nobody accused of it?
 
 Expected: each subscriber meets another oddity that the standards allow, on every connection; the client takes it in its
 stride, and no check accuses anybody.
