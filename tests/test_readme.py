@@ -101,7 +101,8 @@ def test_what_is_shown_runs(tmp_path, shown):
         if kind == "file":
             (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
             (tmp_path / name).write_text(block.code.replace("8000", port))
-    (tmp_path / "my_scenarios").mkdir(exist_ok=True)
+    for folder in ("my_scenarios", "my_checks"):
+        (tmp_path / folder).mkdir(exist_ok=True)
     environ = {name: value for name, value in os.environ.items() if not name.startswith(("SSE_", "PYTHON", "COV_"))}
     environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{environ['PATH']}"
     with (tmp_path / "said.txt").open("w") as said:
