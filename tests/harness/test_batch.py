@@ -114,11 +114,6 @@ def test_a_new_folder_each_time(tmp_path, monkeypatch):
     assert list(first.iterdir()) == []
 
 
-def test_a_folder_of_reports_that_is_not_there_is_told_before_anything_runs(tmp_path):
-    with pytest.raises(HarnessError, match="folder no for reports does not exist"):
-        batch.new_folder(load_config({}, environ={"SSE_HARNESS_REPORTS": "no"}, folder=tmp_path), now=0.0)
-
-
 def test_a_default_of_the_project_is_where_folders_are_made(tmp_path):
     config = load_config({}, environ={"SSE_HARNESS_OUT": str(tmp_path / "all")}, folder=tmp_path)
     assert batch.new_folder(config, now=0.0).parent == tmp_path / "all"
