@@ -206,7 +206,8 @@ def selftest(full: bool, out: str | None) -> int:
     from harness import selftest as testing
     from harness.progress import watching
 
-    folder = None if out is None else batch.new_folder(_configured(out=out), now=time.time())
+    config = _configured(out=out)
+    folder = None if out is None else batch.new_folder(config, now=time.time())
     with watching(0) as watch:
         found = testing.run_selftest("full" if full else "quick", out=folder, say=watch.say)
     summary = found.summary

@@ -359,6 +359,14 @@ def test_a_working_directory_that_is_gone_is_one_sentence():
     assert done.stderr == "sse-harness: the working directory is gone; change into one that is there\n"
 
 
+def test_without_a_working_directory_no_selftest_begins(capsys, monkeypatch):
+    monkeypatch.setattr(selftest, "run_selftest", None)
+    Path("gone").mkdir()
+    monkeypatch.chdir("gone")
+    Path.cwd().rmdir()
+    assert said(capsys, "selftest")[0] == 2
+
+
 @pytest.mark.ci
 def test_ctrl_c_in_the_middle_of_a_sign_off_writes_what_is_known():
     every = selftest.plants("quick")
