@@ -225,8 +225,8 @@ class Scenario:
 
     def __post_init__(self) -> None:
         for step in self.steps if isinstance(self.steps, tuple | list) else ():
-            if isinstance(step, type):
-                raise HarnessError(f"{step.__name__} in steps of Scenario is no step yet; write {step.__name__}(...)")
-            if isinstance(step, Step):
-                demand_fields(step, signed=("beyond_limit",))
+            if not isinstance(step, Step):
+                written = f"{step.__name__}(...)" if isinstance(step, type) else "Wait(1.0) or its like"
+                raise HarnessError(f"{step!r} in steps of Scenario is no step; write {written}")
+            demand_fields(step, signed=("beyond_limit",))
         demand_fields(self)

@@ -64,7 +64,8 @@ def test_a_step_on_the_network_that_would_do_nothing_is_refused(act, toxic, sent
     [
         ({"users": "2"}, "users of Scenario is '2'; write a whole number, 0 or more"),
         ({"checks": ("delivery")}, "checks of Scenario is 'delivery'; write a tuple, such as (\"x\",) with its comma"),
-        ({"steps": (Wait,)}, "Wait in steps of Scenario is no step yet; write Wait(...)"),
+        ({"steps": (Wait,)}, "<class 'harness.scenario.Wait'> in steps of Scenario is no step; write Wait(...)"),
+        ({"steps": ("wait",)}, "'wait' in steps of Scenario is no step; write Wait(1.0) or its like"),
         ({"steps": Wait(1)}, "steps of Scenario is Wait("),
         ({"steps": (Burst(-3),)}, "count of Burst is -3; write a whole number, 0 or more"),
         ({"steps": (Drop("finn"),)}, "how of Drop is 'finn'; write one of fin, rst, silence"),
