@@ -32,6 +32,7 @@ from harness.load.plan import Plan, new_folder
 from harness.load.publisher import Publisher
 from harness.load.station import Order
 from harness.plaintext import one_line
+from harness.redaction import redact_text
 from harness.stats import Histogram
 
 DRAIN: Final = 8.0
@@ -176,6 +177,7 @@ class LoadRun:
         return ended.returncode if ended.returncode in (0, 1) else UNKNOWN
 
     def trouble(self, reason: str) -> None:
+        reason = redact_text(reason)  # it can be the text of any exception
         self.writer.write("trouble", reason=reason)
         self.say(f"sse: {reason}")
 
