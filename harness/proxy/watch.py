@@ -7,6 +7,7 @@ itself, this process ends with its exit code.
 
 import contextlib
 import os
+import select
 import signal
 import subprocess
 import sys
@@ -20,24 +21,24 @@ CANNOT_START: Final = 127
 def main() -> int:
     """Run the program that the arguments name to its end; its exit code, 128 + N for a signal N."""
     quiet = subprocess.DEVNULL
-    early = threading.Event()
-    signal.signal(signal.SIGTERM, lambda *_: early.set())
+    # The byte of a signal cannot be missed; a handler waits for as long as the main thread is inside a call.
+    told, tell = os.pipe()
+    os.set_blocking(tell, False)
+    signal.set_wakeup_fd(tell)
+    signal.signal(signal.SIGTERM, lambda *_: None)
     try:
         program = subprocess.Popen(sys.argv[1:], stdin=quiet, stdout=quiet, stderr=quiet)
     except OSError:
         return CANNOT_START
-    signal.signal(signal.SIGTERM, lambda *_: program.terminate())
-    if early.is_set():
-        program.terminate()
-    threading.Thread(target=_watch_stdin, args=(program,), daemon=True, name="stdin").start()
+    threading.Thread(target=_watch, args=(program, told), daemon=True, name="watch").start()
     code = program.wait()
     return code if code >= 0 else 128 - code
 
 
-def _watch_stdin(program: "subprocess.Popen[Any]") -> None:
+def _watch(program: "subprocess.Popen[Any]", told: int) -> None:
     # os.read and not sys.stdin: a thread inside a buffered reader is fatal to an interpreter that ends.
     with contextlib.suppress(OSError):
-        while os.read(0, 4096):
+        while told not in select.select([0, told], [], [])[0] and os.read(0, 4096):
             pass
     program.terminate()
     with contextlib.suppress(subprocess.TimeoutExpired):

@@ -1,5 +1,6 @@
 """The watcher: its program ends with it, whatever ends it, and it ends with its program."""
 
+import os
 import signal
 import subprocess
 import sys
@@ -38,8 +39,10 @@ def test_a_program_that_does_not_listen_is_killed(monkeypatch):
     program = subprocess.Popen([sys.executable, "-c", STUBBORN], stdout=subprocess.PIPE)
     program.stdout.readline()
     monkeypatch.setattr(watch, "END_WITHIN", 0.05)
-    monkeypatch.setattr(watch.os, "read", lambda *_: b"")
-    watch._watch_stdin(program)
+    told, tell = os.pipe()
+    os.close(tell)
+    watch._watch(program, told)
+    os.close(told)
     assert program.wait(10) == -signal.SIGKILL
     program.stdout.close()
 
