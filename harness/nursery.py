@@ -1,9 +1,9 @@
 """Where programs are born: a process that has loaded what they need, and forks one child for each that is ordered.
 
-Loading is two fifths of the CPU time of a short run, its mock and its proxy, so it is done once.  Orders come over
-lines (`harness.children` says how); the first of them is standard input, and a child that starts programs itself gets
-one of its own.  When a line ends, whoever asked over it is gone: its children are told to stop.  The nursery ends
-when every line and every child has.
+Loading is two fifths of the CPU time of a short run, its mock and its proxy, so it is done once; so is reading the
+certificates that its clients trust.  Orders come over lines (`harness.children` says how); the first of them is
+standard input, and a child that starts programs itself gets one of its own.  When a line ends, whoever asked over it is
+gone: its children are told to stop.  The nursery ends when every line and every child has.
 
 This process must stay one that can be forked: no thread, no event loop.
 """
@@ -20,18 +20,21 @@ import traceback
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from importlib import import_module
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Final, NoReturn
 
+from harness import tls
 from harness.children import READ, Line
 
 STANDARD: Final = 3  # descriptors that come with an order
 LINE: Final = 3  # the descriptor of a child's own line
 CANNOT_FORK: Final = 71  # EX_OSERR
 PROGRAMS: Final = ("harness.run", "mock_server.__main__", "mock_server.worker", "harness.proxy.__main__")
-# What they load only later; each is optional.
-PRELOADED: Final = ("harness.clients.reference", "requests", "toxiproxy.api", "uvloop")
+# What they, and the packages below them, load only later; each is optional.
+PRELOADED: Final = (
+    "harness.clients.reference", "httpcore", "anyio._backends._asyncio", "uvicorn.lifespan.off", "requests",
+    "toxiproxy.api", "uvloop",
+)  # fmt: skip
 
 
 @dataclass(slots=True, eq=False)
@@ -157,9 +160,12 @@ def _tell(party: Party, **what: Any) -> None:
 
 
 def main() -> None:
-    for name in (*PROGRAMS, *PRELOADED):
-        if find_spec(name.partition(".")[0]) is not None:
+    for name in PROGRAMS:
+        import_module(name)
+    for name in PRELOADED:
+        with contextlib.suppress(ImportError):
             import_module(name)
+    tls.context()
     # Behind everything that is installed: `package.module:attribute` may lie in the working directory.
     sys.path.append(str(Path.cwd()))
     # What is loaded stays: a collection in a child would write to, and so copy, every page of it.

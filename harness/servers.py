@@ -113,6 +113,7 @@ class MockServer:
         control = httpx.AsyncClient(
             base_url=f"http://127.0.0.1:{told['control_port']}",
             headers={"Authorization": f"Bearer {control_token}"},
+            verify=tls.context(),
             timeout=httpx.Timeout(10.0),
             limits=httpx.Limits(max_connections=1, max_keepalive_connections=1),
             trust_env=False,
