@@ -210,7 +210,7 @@ class Nemesis:
             for number in range(step.parallel):
                 del self.crowd.members[f"{step.label}-{cycle}-{number}"]
             gc.collect()
-            self._read(f"{step.label}:{cycle}", meters.holdings())
+            self._read(f"{step.label}:{cycle}", meters.holdings() | {"sockets": None})  # which take long to count
 
     async def _probe(self, step: Probe) -> None:
         """One request past the proxy; its answer's head, and how many bytes of a stream came within a second."""
@@ -276,18 +276,22 @@ class Nemesis:
     async def _settled(self) -> dict[str, int]:
         counts = ("descriptors", "sockets", "tasks")
         gc.collect()
-        held = meters.holdings()
+        held = _held()
         until = time.monotonic() + SETTLE
         while time.monotonic() < until:
             await asyncio.sleep(GLANCE)
-            before, held = held, meters.holdings()
+            before, held = held, _held()
             goal = self.baseline or before
             if all(held[name] <= goal[name] for name in counts):
                 break
         return held
 
-    def _read(self, label: str, held: Mapping[str, int]) -> None:
+    def _read(self, label: str, held: Mapping[str, int | None]) -> None:
         self.writer.write("meter", label=label, role="run", **held)
+
+
+def _held() -> dict[str, int]:
+    return meters.holdings() | {"sockets": meters.sockets()}
 
 
 def tampered(token: str) -> str:
