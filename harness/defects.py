@@ -97,8 +97,8 @@ DEFECTS: Final[tuple[Defect, ...]] = (
     _client("no-polling-fallback", "rollback", ("rollback.falls_back",)),
     _client("keeps-cached-state", "rollback", ("rollback.state_cleared",), (TWICE, ORDER)),
     _client("forgets-id", "drop_fin", ("reconnection.last_event_id",), (LOST,)),
-    _client("ignores-empty-id", "wire_allowed", ("reconnection.last_event_id",), users=40),
-    _client("strips-first-bom-only", "wire_allowed", ("reconnection.not_too_early",), users=40),
+    _client("ignores-empty-id", "wire_allowed", ("reconnection.last_event_id",), users=17),
+    _client("strips-first-bom-only", "wire_allowed", ("reconnection.not_too_early",)),
     _client("keeps-torn-id", "cut_inside_event", ("reconnection.last_event_id",), (LOST,)),
     _client(
         "dispatches-at-eof",
@@ -117,8 +117,8 @@ DEFECTS: Final[tuple[Defect, ...]] = (
     _client("no-jitter-at-cap", "refuse", ("reconnection.jitter",), users=12),
     _client("never-resets-backoff", "refuse", ("reconnection.backoff",), users=12),
     _client("ignores-retry", "drop_fin", ("reconnection.not_too_early",), ("reconnection.no_hammering",)),
-    _client("takes-first-retry-only", "wire_allowed", ("reconnection.not_too_early",), users=40),
-    _client("obeys-invalid-retry", "wire_allowed", ("reconnection.not_too_early",), users=40),
+    _client("takes-first-retry-only", "wire_allowed", ("reconnection.not_too_early",), users=12),
+    _client("obeys-invalid-retry", "wire_allowed", ("reconnection.not_too_early",), users=12),
     _client("reconnects-after-204", "kill_switch", ("reconnection.stops_on_204",), ("flag.no_client_loop",)),
     # It comes back whatever the answer, and at once.
     _client(
@@ -158,7 +158,7 @@ DEFECTS: Final[tuple[Defect, ...]] = (
         "wire_allowed",
         ("reconnection.happens",),
         (LOST, "reconnection.last_event_id", "admission.resume"),
-        users=40,
+        users=17,
     ),
     _client("goes-on-after-close", "two_streams", ("cleanup.silent_after_close",), ("cleanup.tasks",)),
     _client(
