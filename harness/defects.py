@@ -195,10 +195,11 @@ DEFECTS: Final[tuple[Defect, ...]] = (
     ),
 )
 
-# These keep somebody from a stream for as long as a scenario waits: theirs are the longest runs.
+# These keep a scenario waiting for a stream, an event or a socket until its patience ends: theirs are the longest runs.
 STALLING: Final = frozenset(
     {
-        "accepts-expired-token-on-resume", "connects-twice", "kill-switch-keeps-slots", "late-headers",
-        "late-headers-on-resume", "limit-one-too-few", "never-frees-slot", "refuses-one-user", "sends-ids-raw",
+        "accepts-expired-token-on-resume", "bare-lf", "buffers-2s", "connects-twice", "ends-healthy-streams",
+        "kill-switch-keeps-slots", "late-headers", "late-headers-on-resume", "limit-one-too-few",
+        "never-closes-sockets", "never-frees-slot", "refuses-one-user", "sends-ids-raw", "serves-one-stream",
     }
 )  # fmt: skip

@@ -28,10 +28,13 @@ from harness.judgement import judged
 from harness.pool import run_all
 from harness.results import RunResult, SelfTest
 from harness.run import Job, versions
-from harness.scenario import AwaitOpen, Wait
+from harness.scenario import AwaitOpen, Churn, ProbeAll, Step, Wait
 from harness.wirecases import Packed, WireCase
 
-AT_ONCE: Final = 18
+AT_ONCE: Final = 22
+# In seconds, on a machine that is busy with all these runs.
+PER_PROBE, PER_CYCLE = 0.004, 0.05
+AROUND = 20.0  # that a run waits for open streams before its steps and after them
 ROOMS: Final = ("harness", "mock_server", "scenarios")
 IDLE_PRIORITY: Final = 19
 Say = Callable[[str], None]
@@ -186,8 +189,22 @@ def _on_histories(count: int) -> tuple[str, ...]:
 
 def _length(scenario: str, *, stalls: bool) -> float:
     """About how many seconds the steps of a scenario take; `stalls`: each wait for open streams lasts to its limit."""
-    steps, waits = locate.load("scenarios", scenario).scenario.steps, Wait | AwaitOpen if stalls else Wait
-    return sum(step.seconds + step.beats if isinstance(step, waits) else 0.5 for step in steps)
+    steps = locate.load("scenarios", scenario).scenario.steps
+    return sum(_seconds(step, stalls=stalls) for step in steps) + (AROUND if stalls else 0.0)
+
+
+def _seconds(step: Step, *, stalls: bool) -> float:
+    match step:
+        case Wait():
+            return step.seconds + step.beats
+        case AwaitOpen() if stalls:
+            return step.seconds + step.beats
+        case ProbeAll():
+            return PER_PROBE * step.users * (1 + step.repeat)
+        case Churn():
+            return PER_CYCLE * step.cycles
+        case _:
+            return 0.5
 
 
 def _job(scenario: str, defect: Planted | None, seed: int, out: Path) -> Job:
