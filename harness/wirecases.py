@@ -83,8 +83,8 @@ def _name(fault: str, parameters: Mapping[str, Any]) -> str:
 
 
 CASES: Final[tuple[WireCase, ...]] = (
-    # the standard allows it, or tells a client what to make of it; first what the bad clients of the selftest get wrong,
-    # each of which is tried with the first few alone
+    # the standard allows it, or tells a client what to make of it; first what bad clients of the selftest get wrong:
+    # each of these is tried with the first few alone
     *(_bom(kind) for kind in ("whole", "split", "twice")),
     *(_allowed("retry", value=value, events=2, end=3) for value in ("", "-1", "0.5", "0", " 300", "3e2", "\u0663")),
     # Longer than the first one of the stream, so that a client which takes that alone comes too early.
