@@ -4,6 +4,7 @@ import asyncio
 import os
 import signal
 import socket
+from importlib import import_module
 from types import SimpleNamespace
 
 import psutil
@@ -64,6 +65,13 @@ def test_the_main_of_a_package_is_that_of_its_main_module():
 
     assert nurses._main_of("harness.proxy") is proxy.main
     assert nurses._main_of("mock_server.worker") is worker.main
+
+
+@pytest.mark.parametrize("name", nurses.PRELOADED)
+def test_what_is_loaded_for_all_is_there(name):
+    """One that a package has renamed would be passed over, and loaded by every run again."""
+    pytest.importorskip(name.partition(".")[0])
+    assert import_module(name)
 
 
 def test_whoever_is_gone_is_told_nothing():
